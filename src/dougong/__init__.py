@@ -1,0 +1,1 @@
+"""Dougong: neural networks from standard blocks.  Keras's words on native PyTorch."""

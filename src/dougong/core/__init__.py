@@ -1,0 +1,1 @@
+"""The foundation: errors, names, dtypes, symbols and the layer contract."""

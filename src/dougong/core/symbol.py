@@ -1,0 +1,205 @@
+"""A symbol stands for a tensor that is not there yet; what is applied to it, layer or torch function, is recorded."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dougong.core.dtypes import torch_dtype
+from dougong.core.errors import BuildError, ShapeError
+from dougong.core.graph import Node, leaves, map_leaves
+from dougong.core.names import unique_name
+
+__all__ = ["Input", "Shape", "Symbol", "contains_symbol", "infer_outputs", "record"]
+
+Shape = tuple[int | None, ...]
+
+# Unknown axes are run at two sizes; what changes between the runs is unknown in the result too.  Both sizes divide by
+# every power of two and by 3, 5 and 7 that networks stride or split by.
+_SIZES = (1680, 3360)
+
+
+class Symbol:
+    """A placeholder tensor: ``shape`` with None for unknown axes, ``dtype``, the ``node`` that makes it, its ``mask``.
+
+    Any torch function, method or operator works on it, so ``x * 2 + 1`` and ``torch.mean(x, 1)`` need no layer.
+
+    >>> x = Input((28, 28, 3))
+    >>> torch.mean(x * 2 + 1, dim=(1, 2)).shape
+    (None, 3)
+    """
+
+    __slots__ = ("dtype", "mask", "name", "node", "shape")
+
+    def __init__(
+        self,
+        shape: Sequence[int | None],
+        dtype: torch.dtype = torch.float32,
+        *,
+        node: Node | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.shape: Shape = tuple(None if size is None else int(size) for size in shape)
+        self.dtype = dtype
+        self.name = name or unique_name("symbol")
+        self.mask: Symbol | None = None
+        if node is None:
+            node = Node(None, (), {})
+            node.outputs = self
+        self.node: Node = node
+
+    @classmethod
+    def __torch_function__(
+        cls, function: Callable[..., Any], types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if kwargs and kwargs.get("training"):
+            raise BuildError(
+                f"torch's {getattr(function, '__name__', function)} with training=True was applied to a symbol: its"
+                " state would be lost. Wrap the torch module: dg.layers.TorchModuleWrapper(module)(x)."
+            )
+        return record(function, tuple(args), kwargs or {})
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def dim(self) -> int:
+        return len(self.shape)
+
+    def size(self, axis: int | None = None) -> Any:
+        return self.shape if axis is None else self.shape[axis]
+
+    def __len__(self) -> int:
+        if not self.shape or self.shape[0] is None:
+            raise ShapeError(f"the length of symbol {self.name!r} of shape {self.shape} is not known yet")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<Symbol {self.name!r} shape={self.shape} dtype={str(self.dtype).removeprefix('torch.')}>"
+
+    def __iter__(self) -> Iterator[Symbol]:
+        return (self[index] for index in range(len(self)))
+
+    def __bool__(self) -> bool:
+        raise BuildError(
+            f"symbol {self.name!r} has no value yet, so Python cannot branch on it; use torch.where, or put the branch"
+            " into a layer's call()"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        method = None if name.startswith("__") else getattr(Tensor, name, None)
+        if method is None or isinstance(method, property):
+            raise AttributeError(f"a Symbol has no attribute {name!r}")
+        if not callable(method):
+            return record(getattr, (self, name), {})
+        return lambda *args, **kwargs: record(method, (self, *args), kwargs)
+
+    __hash__ = object.__hash__
+
+
+def _binary(function: Callable[..., Any], *, reflected: bool = False) -> Callable[[Symbol, Any], Any]:
+    def apply(self: Symbol, other: Any) -> Any:
+        return record(function, (other, self) if reflected else (self, other), {})
+
+    return apply
+
+
+def _unary(function: Callable[..., Any]) -> Callable[[Symbol], Any]:
+    return lambda self: record(function, (self,), {})
+
+
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor"):
+    _function = getattr(operator, _name)
+    _plain = _name.rstrip("_")
+    setattr(Symbol, f"__{_plain}__", _binary(_function))
+    setattr(Symbol, f"__r{_plain}__", _binary(_function, reflected=True))
+for _name in ("lt", "le", "gt", "ge", "eq", "ne", "getitem"):
+    setattr(Symbol, f"__{_name}__", _binary(getattr(operator, _name)))
+for _name in ("neg", "abs", "invert"):
+    setattr(Symbol, f"__{_name}__", _unary(getattr(operator, _name)))
+
+
+def Input(
+    shape: Sequence[int | None] | None = None,
+    batch_size: int | None = None,
+    dtype: str | torch.dtype | None = None,
+    *,
+    batch_shape: Sequence[int | None] | None = None,
+    name: str | None = None,
+) -> Symbol:
+    """A symbol for data of ``shape`` (without the batch axis).   Keras: equals ``keras.Input``.
+
+    >>> Input((3,), name="x")
+    <Symbol 'x' shape=(None, 3) dtype=float32>
+    """
+    if batch_shape is None:
+        if shape is None:
+            raise BuildError("Input needs shape=(…) without the batch axis, or batch_shape=(…) with it")
+        if isinstance(shape, int):
+            raise ShapeError(f"Input's shape must be a tuple, got {shape}; write Input(({shape},))")
+        batch_shape = (batch_size, *shape)
+    return Symbol(batch_shape, torch_dtype(dtype), name=name or unique_name("input_layer"))
+
+
+def contains_symbol(*structures: Any) -> bool:
+    """Whether a nested structure holds a symbol."""
+    return any(isinstance(leaf, Symbol) for leaf in leaves(structures))
+
+
+def record(
+    target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], *, outputs: Any = None, name: str | None = None
+) -> Any:
+    """Note that ``target`` is applied to ``args``, and give the symbols that come out.
+
+    ``outputs``, if the caller knows them, is a structure of symbols; otherwise shapes are found on the meta device.
+    """
+    node = Node(target, args, kwargs)
+    if outputs is None:
+        outputs = infer_outputs(target, args, kwargs)
+    prefix = name or getattr(target, "__name__", "value").strip("_")
+
+    def own(leaf: Any) -> Any:
+        if isinstance(leaf, Symbol):
+            leaf.node = node
+            leaf.name = unique_name(prefix)
+        return leaf
+
+    node.outputs = map_leaves(own, outputs)
+    return node.outputs
+
+
+def infer_outputs(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], device: str = "meta") -> Any:
+    """Symbols of the shapes and dtypes that ``function`` gives, from runs on stand-in tensors of two sizes."""
+    known = all(None not in leaf.shape for leaf in leaves((args, dict(kwargs))) if isinstance(leaf, Symbol))
+    sizes = _SIZES if device == "meta" else (2, 4)
+    runs = [_run(function, args, kwargs, size, device) for size in (sizes[:1] if known else sizes)]
+    flat = [list(leaves(run)) for run in runs]
+    symbols = iter([_symbol_from(*same) for same in zip(*flat)])
+    return map_leaves(lambda _: next(symbols), runs[0])
+
+
+def _run(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], size: int, device: str) -> Any:
+    def stand_in(leaf: Any) -> Any:
+        if isinstance(leaf, Symbol):
+            return torch.zeros([size if n is None else n for n in leaf.shape], dtype=leaf.dtype, device=device)
+        return leaf.to(device) if isinstance(leaf, Tensor) else leaf
+
+    try:
+        with torch.no_grad():
+            return function(*map_leaves(stand_in, tuple(args)), **map_leaves(stand_in, dict(kwargs)))
+    except (RuntimeError, TypeError, ValueError, IndexError) as error:
+        shapes = ", ".join(str(leaf.shape) for leaf in leaves((args, dict(kwargs))) if isinstance(leaf, Symbol))
+        name = getattr(function, "__name__", type(function).__name__)
+        raise ShapeError(f"{name} cannot be applied to inputs of shape {shapes}: {error}") from error
+
+
+def _symbol_from(*runs: Any) -> Any:
+    first, last = runs[0], runs[-1]
+    if not isinstance(first, Tensor):
+        return first
+    shape = [a if a == b else None for a, b in zip(first.shape, last.shape, strict=True)]
+    return Symbol(shape, first.dtype, name="value")

@@ -1,0 +1,210 @@
+"""What a module stores: weights in torch's layout under torch's names, seen by Keras in Keras's layout and order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dougong.core.errors import BuildError, ShapeError
+from dougong.core.layout import IDENTITY, Layout
+from dougong.core.tracking import tracked
+
+__all__ = ["KerasWeight", "WeightStore", "keras_weights"]
+
+
+class KerasWeight(NamedTuple):
+    """A stored tensor and how Keras sees it; ``tensor`` is the live parameter or buffer."""
+
+    name: str
+    tensor: Tensor
+    layout: Layout
+    regularizer: Callable[[Tensor], Tensor] | None = None
+    constraint: Callable[[Tensor], Tensor] | None = None
+
+    @property
+    def trainable(self) -> bool:
+        return isinstance(self.tensor, nn.Parameter)
+
+    def value(self) -> Tensor:
+        """The weight in Keras's layout: a view where the layout only permutes axes."""
+        return self.layout.to_keras(self.tensor)
+
+    def assign(self, value: Tensor) -> None:
+        """Write a value given in Keras's layout."""
+        with torch.no_grad():
+            self.tensor.copy_(self.layout.from_keras(value))
+
+
+class _Spec(NamedTuple):
+    name: str
+    tensor: Tensor
+    layout: Layout
+    regularizer: Callable[[Tensor], Tensor] | None
+    constraint: Callable[[Tensor], Tensor] | None
+
+
+class WeightStore(nn.Module):
+    """A module that knows how Keras sees its weights.  Lists and dicts of modules in its attributes are found."""
+
+    def __init__(self, name: str, trainable: bool) -> None:
+        super().__init__()
+        self.name = name
+        self.built = False
+        self._trainable = trainable
+        self._pending: list[_Spec] = []
+        self._specs: dict[str, _Spec] = {}
+
+    def store_weight(
+        self,
+        name: str | None,
+        value: Tensor,
+        *,
+        trainable: bool = True,
+        layout: Layout = IDENTITY,
+        regularizer: Callable[[Tensor], Tensor] | None = None,
+        constraint: Callable[[Tensor], Tensor] | None = None,
+    ) -> Any:
+        """A Parameter (Buffer when not trainable) from ``value`` in Keras's layout; to be assigned to an attribute."""
+        name = name or f"weight_{len(self._specs) + len(self._pending)}"
+        with torch.no_grad():
+            stored = layout.from_keras(value)
+            stored = stored.clone() if layout is IDENTITY else stored.contiguous()
+        tensor = nn.Parameter(stored, requires_grad=self._trainable) if trainable else nn.Buffer(stored)
+        self._pending.append(_Spec(name, tensor, layout, regularizer, constraint))
+        return tensor
+
+    def _complete(self) -> None:
+        """Register the weights that `build` made, under the attribute that holds them or under their own name."""
+        for pending in self._pending:
+            attribute = self._attribute_of(pending.tensor)
+            if attribute is None:
+                attribute = pending.name.replace(".", "_")
+                setattr(self, attribute, pending.tensor)
+            self._specs[attribute] = pending._replace(tensor=torch.empty(0))
+        self._pending.clear()
+        self.built = True
+
+    def _attribute_of(self, tensor: Tensor) -> str | None:
+        for prefix, module in self.named_modules():
+            if module is not self and isinstance(module, WeightStore):
+                continue
+            for name, held in (*module._parameters.items(), *module._buffers.items()):
+                if held is tensor:
+                    return f"{prefix}.{name}" if prefix else name
+        return None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if type(value) in (list, dict) and not name.startswith("_"):
+            value = tracked(value)
+            holder = getattr(value, "holder", None)
+            if holder is not None:
+                self._modules[f"{name}"] = holder
+                self.__dict__[name] = value
+                return
+        if type(value) is Tensor and self.__dict__.get("_pending") and any(p.tensor is value for p in self._pending):
+            self.register_buffer(name, value)
+            return
+        super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        specs = self.__dict__.get("_specs")
+        if specs:
+            for attribute, spec in specs.items():
+                if spec.name == name:
+                    return spec.layout.to_keras(self.get_parameter_or_buffer(attribute))
+        return super().__getattr__(name)
+
+    def get_parameter_or_buffer(self, path: str) -> Tensor:
+        """The parameter or buffer at a dotted path below this layer."""
+        owner, _, name = path.rpartition(".")
+        module = self.get_submodule(owner)
+        found = module._parameters.get(name)
+        found = module._buffers.get(name) if found is None else found
+        if found is None:
+            raise BuildError(f"layer {self.name!r} holds no weight {path!r}")
+        return found
+
+    def keras_weights(self) -> Iterator[KerasWeight]:
+        """This layer's own weights as Keras orders them: trainable ones, then the others, each in creation order."""
+        own = [spec._replace(tensor=self.get_parameter_or_buffer(path)) for path, spec in self._specs.items()]
+        known = {id(spec.tensor) for spec in own}
+        extra = [(n, t) for n, t in self.named_parameters(recurse=False) if id(t) not in known]
+        own += [_Spec(n, t, IDENTITY, None, None) for n, t in extra]
+        for wanted in (True, False):
+            yield from (KerasWeight(*spec) for spec in own if isinstance(spec.tensor, nn.Parameter) is wanted)
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """All weights below this layer, in Keras's order and torch's layout."""
+        return [weight.tensor for weight in keras_weights(self)]
+
+    variables = weights
+
+    @property
+    def trainable_weights(self) -> list[Tensor]:
+        return [weight.tensor for weight in keras_weights(self) if weight.tensor.requires_grad]
+
+    @property
+    def non_trainable_weights(self) -> list[Tensor]:
+        return [weight.tensor for weight in keras_weights(self) if not weight.tensor.requires_grad]
+
+    trainable_variables = trainable_weights
+    non_trainable_variables = non_trainable_weights
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all weights as NumPy arrays in Keras's layout and order."""
+        return [w.value().detach().cpu().contiguous().numpy().copy() for w in keras_weights(self)]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Set all weights from arrays as `get_weights` gives them.   Raises: ShapeError before anything is changed."""
+        own = list(keras_weights(self))
+        if len(own) != len(weights):
+            hint = "" if self.built else "; the layer is not built yet: call it once or give it an input shape"
+            raise ShapeError(f"{self.name!r} has {len(own)} weights but received {len(weights)}{hint}")
+        values = [torch.as_tensor(np.asarray(value)) for value in weights]
+        for weight, value in zip(own, values):
+            if tuple(weight.value().shape) != tuple(value.shape):
+                want, got = tuple(weight.value().shape), tuple(value.shape)
+                raise ShapeError(f"weight {weight.name!r} of {self.name!r} has shape {want} but received {got}")
+        for weight, value in zip(own, values):
+            weight.assign(value)
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold, trainable or not."""
+        return sum(weight.numel() for weight in self.weights)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes this layer; setting it sets every layer and module below."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for module in self.modules():
+            if isinstance(module, WeightStore):
+                module._trainable = bool(value)
+        for parameter in self.parameters():
+            parameter.requires_grad_(bool(value))
+
+
+def keras_weights(module: nn.Module) -> Iterator[KerasWeight]:
+    """Every weight below a module once: its own, then its children's; a plain torch module's in torch's order."""
+    seen: set[int] = set()
+
+    def walk(current: nn.Module) -> Iterator[KerasWeight]:
+        if isinstance(current, WeightStore):
+            yield from current.keras_weights()
+        else:
+            for name, tensor in (*current.named_parameters(recurse=False), *current.named_buffers(recurse=False)):
+                yield KerasWeight(name, tensor, IDENTITY)
+        for child in current.children():
+            yield from walk(child)
+
+    for weight in walk(module):
+        if id(weight.tensor) not in seen:
+            seen.add(id(weight.tensor))
+            yield weight

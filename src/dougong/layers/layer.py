@@ -1,0 +1,361 @@
+"""`Layer`: a `torch.nn.Module` with Keras's contract: `__init__`, `build`, `call`, `get_config`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, wraps
+from typing import Any, ClassVar, NamedTuple, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dougong.core import device, dtypes
+from dougong.core.config import Configurable, serialize
+from dougong.core.errors import ConfigError, ShapeError, near_names
+from dougong.core.graph import leaves, map_leaves
+from dougong.core.layout import IDENTITY, Layout
+from dougong.core.names import snake_case, unique_name
+from dougong.core.symbol import Shape, Symbol, contains_symbol, infer_outputs, record
+from dougong.core.weights import WeightStore, keras_weights
+from dougong.ops import constraints, initializers, regularizers
+
+__all__ = ["Layer", "LayerOptions", "layer_losses"]
+
+
+class LayerOptions(TypedDict, total=False):
+    """The keyword arguments that every layer takes and hands to `Layer`."""
+
+    name: str | None
+    trainable: bool
+    dtype: Any
+    activity_regularizer: Any
+    input_shape: Sequence[int | None] | None
+    input_dim: int | None
+    batch_size: int | None
+    batch_input_shape: Sequence[int | None] | None
+
+
+class _CallSignature(NamedTuple):
+    names: tuple[str, ...]
+    training: bool
+    mask: bool
+
+
+@cache
+def _call_signature(call: Callable[..., Any]) -> _CallSignature:
+    names = tuple(name for name in inspect.signature(call).parameters if name != "self")
+    return _CallSignature(names, "training" in names, "mask" in names)
+
+
+class Layer(Configurable, WeightStore):
+    """A standard block.  Subclasses write `build` (optional) and `call`; everything else is derived.
+
+    A new layer is in inference mode, as in Keras; ``layer(x, training=True)`` or ``layer.train()`` changes that.
+
+    >>> class Scale(Layer):
+    ...     def build(self, input_shape):
+    ...         self.factor = self.add_weight(shape=(input_shape[-1],), initializer=torch.ones, name="factor")
+    ...     def call(self, inputs):
+    ...         return inputs * self.factor
+    >>> layer = Scale(name="scale"); layer(torch.full((1, 2), 3.0)).tolist(), layer.count_params()
+    ([[3.0, 3.0]], 2)
+    """
+
+    keras_module: ClassVar[str] = "keras.layers"
+    supports_masking: bool = False
+    _direct: ClassVar[bool] = True  # `call` takes one argument only: no training, no mask
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _completing(cls.build)  # type: ignore[method-assign]
+        if "call" in cls.__dict__:
+            signature = _call_signature(cls.call)
+            cls._direct = not (signature.training or signature.mask)
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        activity_regularizer: Any = None,
+        input_shape: Sequence[int | None] | None = None,
+        input_dim: int | None = None,
+        batch_size: int | None = None,
+        batch_input_shape: Sequence[int | None] | None = None,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            self._refuse(unknown)
+        WeightStore.__init__(self, name or unique_name(snake_case(type(self).__name__)), trainable)
+        self.training = False
+        self.dtype_policy = dtypes.policy(dtype)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self._losses: list[Tensor] = []
+        self._plain = activity_regularizer is None
+        if input_dim is not None:
+            input_shape = (input_dim,)
+        if input_shape is not None and batch_input_shape is None:
+            shape = (input_shape,) if isinstance(input_shape, int) else tuple(input_shape)
+            batch_input_shape = (batch_size, *shape)
+        self.declared_input: Shape | None = None if batch_input_shape is None else tuple(batch_input_shape)
+
+    def _refuse(self, unknown: Mapping[str, Any]) -> None:
+        known = [n for n in inspect.signature(type(self).__init__).parameters if n not in ("self", "options", "kwargs")]
+        word = next(iter(unknown))
+        near = near_names(word, [*known, *LayerOptions.__annotations__])
+        hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known) or 'no arguments of its own'}"
+        raise ConfigError(f"{type(self).__name__} takes no argument {word!r}; {hint}")
+
+    # ── Building ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def build(self, input_shape: Any) -> None:
+        """Make the weights for an input of this shape.  Called once, on first use."""
+        self._complete()
+
+    def add_weight(
+        self,
+        shape: Sequence[int] | int = (),
+        initializer: Any = "glorot_uniform",
+        dtype: Any = None,
+        trainable: bool = True,
+        *,
+        name: str | None = None,
+        regularizer: Any = None,
+        constraint: Any = None,
+        layout: Layout = IDENTITY,
+    ) -> Any:
+        """A new weight of Keras's ``shape``, stored as ``layout`` says: a Parameter, or a Buffer when not trainable.
+
+        Assign it to an attribute; what is not assigned by the end of `build` is registered under ``name``.
+        """
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        if any(size is None or size < 0 for size in shape):
+            raise ShapeError(
+                f"{type(self).__name__} {self.name!r} needs weight {name!r} of shape {shape}: the axes it depends on must"
+                " be known; give Input a full shape"
+            )
+        kind = self.dtype_policy.variable_dtype if dtype is None else dtypes.torch_dtype(dtype)
+        value = self._initial_value(initializers.get(initializer), shape, kind)
+        return self.store_weight(
+            name,
+            value,
+            trainable=trainable,
+            layout=layout,
+            regularizer=regularizers.get(regularizer),
+            constraint=constraints.get(constraint),
+        )
+
+    def _initial_value(self, initializer: Any, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        try:
+            value = initializer(shape, dtype=dtype)
+        except TypeError:
+            value = initializer(shape)
+        value = torch.as_tensor(value, dtype=dtype).to(device.default())
+        if tuple(value.shape) != shape:
+            raise ShapeError(f"the initializer of {self.name!r} gave shape {tuple(value.shape)}, expected {shape}")
+        return value
+
+    # ── Calling ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def call(self, inputs: Any) -> Any:
+        """The layer's arithmetic."""
+        raise ConfigError(f"{type(self).__name__} has no call(self, inputs): write one")
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """`call`, after what Keras promises: symbols are recorded, the first use builds, masks and training pass on."""
+        if self._plain and self._direct and self.built and not kwargs and len(args) == 1:
+            inputs = args[0]
+            if type(inputs) is Tensor and getattr(inputs, "_keras_mask", None) is None:
+                try:
+                    return self.call(inputs)
+                except RuntimeError as error:
+                    self._check_input(inputs, error)
+                    raise
+        if contains_symbol(args, kwargs):
+            return self._record(args, kwargs)
+        return self._call_fully(args, kwargs)
+
+    def _call_fully(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        args, kwargs = map_leaves(self._as_tensor, args), map_leaves(self._as_tensor, kwargs)
+        if not self.built:
+            self._build_for(args, kwargs)
+        if args:
+            self._check_input(args[0])
+        signature = _call_signature(type(self).call)
+        training = kwargs.pop("training", None)
+        if training is not None and bool(training) != self.training:
+            before = [(module, module.training) for module in self.modules()]
+            self.train(bool(training))
+            try:
+                return self._call_masked(signature, args, kwargs)
+            finally:
+                for module, mode in before:
+                    module.training = mode
+        return self._call_masked(signature, args, kwargs)
+
+    def _call_masked(self, signature: _CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        first = args[0] if args else None
+        masks = map_leaves(lambda leaf: getattr(leaf, "_keras_mask", None), first)
+        has_mask = any(mask is not None for mask in leaves(masks))
+        if signature.training and "training" not in signature.names[: len(args)]:
+            kwargs["training"] = self.training
+        if signature.mask and has_mask and "mask" not in signature.names[: len(args)] and kwargs.get("mask") is None:
+            kwargs["mask"] = masks
+        outputs = self.call(*args, **kwargs)
+        mask = kwargs.get("mask", masks if has_mask else None)
+        outgoing = self.compute_mask(first, mask) if has_mask or mask is not None or self._makes_mask() else None
+        if outgoing is not None:
+            for output, one in zip(leaves(outputs), leaves(outgoing)):
+                if isinstance(output, Tensor) and one is not None:
+                    output._keras_mask = one  # type: ignore[attr-defined]
+        if self.activity_regularizer is not None:
+            for output in leaves(outputs):
+                self.add_loss(self.activity_regularizer(output) / output.shape[0])
+        return outputs
+
+    def input_problem(self, shape: Any) -> str | None:
+        """Why an input of this shape does not fit the built layer, with what to do; None when it fits.
+
+        Asked before a symbol is recorded and after torch refused an input, never on the way to the kernel.
+        """
+        return None
+
+    def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
+        problem = self.input_problem(map_leaves(_shape_of, inputs))
+        if problem is not None:
+            raise ShapeError(f"{type(self).__name__} {self.name!r} {problem}") from cause
+
+    def _makes_mask(self) -> bool:
+        return type(self).compute_mask is not Layer.compute_mask
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        """The mask of the output.  Layers that `supports_masking` pass the first one on; others end it."""
+        return mask if self.supports_masking else None
+
+    def _as_tensor(self, leaf: Any) -> Any:
+        if isinstance(leaf, np.ndarray):
+            leaf = torch.from_numpy(np.ascontiguousarray(leaf))
+            wanted = self.dtype_policy.variable_dtype
+            if leaf.is_floating_point() and leaf.dtype != wanted:
+                leaf = leaf.to(wanted)
+            first = next(self.parameters(), None)
+            return leaf.to(device.default() if first is None else first.device)
+        return leaf
+
+    # ── Symbols ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not self.built:
+            self._build_for(args, kwargs)
+        if args:
+            self._check_input(args[0])
+        signature = _call_signature(type(self).call)
+        first = args[0] if args else None
+        masks = map_leaves(lambda leaf: leaf.mask if isinstance(leaf, Symbol) else None, first)
+        has_mask = any(mask is not None for mask in leaves(masks))
+        if signature.mask and has_mask and kwargs.get("mask") is None and "mask" not in signature.names[: len(args)]:
+            kwargs = {**kwargs, "mask": masks}
+        outputs = record(self, args, kwargs, outputs=self.compute_output_spec(*args, **kwargs), name=self.name)
+        mask = kwargs.get("mask", masks if has_mask else None)
+        if has_mask or mask is not None or self._makes_mask():
+            self._record_mask(first, mask, outputs)
+        return outputs
+
+    def _record_mask(self, inputs: Any, mask: Any, outputs: Any) -> None:
+        if not self._makes_mask():
+            outgoing = self.compute_mask(inputs, mask)  # passes symbols through as they are
+        else:
+            outgoing = record(self.compute_mask, (inputs, mask), {}, name="mask")
+        for output, one in zip(leaves(outputs), leaves(outgoing)):
+            if isinstance(output, Symbol) and isinstance(one, Symbol):
+                output.mask = one
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The output's shape for an input's shape, with None for unknown axes.  Subclasses may state it outright."""
+        symbols = _symbols_of(input_shape)
+        return map_leaves(lambda symbol: symbol.shape, self.compute_output_spec(symbols))
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Symbols like the output: from `compute_output_shape` where a subclass states it, else from a trial run."""
+        states_shape = type(self).compute_output_shape is not Layer.compute_output_shape
+        if states_shape and args and not any(isinstance(leaf, Symbol) for leaf in leaves((args[1:], kwargs))):
+            shape = self.compute_output_shape(map_leaves(_shape_of, args[0]))
+            return _symbols_of(shape, self.dtype_policy.variable_dtype)
+        parameters = {name: tensor.to("meta") for name, tensor in (*self.named_parameters(), *self.named_buffers())}
+
+        def trial(*a: Any, **k: Any) -> Any:
+            return torch.func.functional_call(self, parameters, a, k)
+
+        if all(layer.built for layer in self.modules() if isinstance(layer, Layer)):
+            try:
+                return infer_outputs(trial, args, kwargs)
+            except ShapeError:
+                pass  # a layer that holds plain tensors, or an operator without a meta kernel: run it for real
+        with torch.random.fork_rng(devices=[]):
+            try:
+                return infer_outputs(self, args, kwargs, device=str(device.default()))
+            except ShapeError as error:
+                raise ShapeError(f"layer {self.name!r} ({type(self).__name__}): {error}") from error
+
+    # ── Losses and config ───────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def dtype(self) -> str:
+        return str(self.dtype_policy.variable_dtype).removeprefix("torch.")
+
+    def add_loss(self, loss: Any) -> None:
+        """Add a scalar to the training loss; it counts for the current forward pass."""
+        self._losses.extend(loss if isinstance(loss, list | tuple) else [loss])
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """The scalars that the last forward pass added, then the weights' regularization terms."""
+        return layer_losses(self)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        options = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.name}
+        for name in (*LayerOptions.__annotations__, *options):
+            config.pop(name, None)
+        if self.activity_regularizer is not None:
+            options["activity_regularizer"] = serialize(self.activity_regularizer)
+        if self.declared_input is not None:
+            options["batch_input_shape"] = list(self.declared_input)
+        return options | config
+
+    def extra_repr(self) -> str:
+        return f"name={self.name!r}"
+
+
+def _completing(build: Callable[..., None]) -> Callable[..., None]:
+    @wraps(build)
+    def complete(self: Layer, *args: Any, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
+        self._complete()
+
+    return complete
+
+
+def _shape_of(leaf: Any) -> Any:
+    return tuple(leaf.shape) if hasattr(leaf, "shape") else None
+
+
+def _symbols_of(shape: Any, dtype: torch.dtype = torch.float32) -> Any:
+    """Symbols for a shape, or for a list or dict of shapes."""
+    if isinstance(shape, dict):
+        return {key: _symbols_of(item, dtype) for key, item in shape.items()}
+    if isinstance(shape, list | tuple) and any(isinstance(item, list | tuple) for item in shape):
+        return type(shape)([_symbols_of(item, dtype) for item in shape])
+    return Symbol(shape, dtype, name="value")
+
+
+def layer_losses(module: nn.Module) -> list[Tensor]:
+    """The losses added during the last forward pass below ``module``, then its weights' regularization terms."""
+    layers: Iterable[Layer] = [layer for layer in module.modules() if isinstance(layer, Layer)]
+    added = [loss for layer in layers for loss in layer._losses]
+    regularized = (w for w in keras_weights(module) if w.regularizer is not None and w.tensor.requires_grad)
+    return added + [weight.regularizer(weight.value()) for weight in regularized if weight.regularizer is not None]

@@ -1,0 +1,6 @@
+"""The peers are set up here, once: Keras runs on torch, and nothing draws more threads than the machine has."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
