@@ -47,18 +47,18 @@ class Case:
 _ALL = (
     Case("xor", "XOR 2-10-1", (2,), 1, 4, 1000, loss="binary", hidden=(10,), activation="tanh"),
     Case("mlp-small", "MLP 4-10-3", (4,), 3, 32, 1000, hidden=(10,), activation="tanh"),
-    Case("mlp-epoch", "MLP 4-10-3, 150 rows, full batch", (4,), 3, 150, 1, unit="epoch", hidden=(10,), activation="tanh"),
+    Case("mlp-epoch", "MLP 4-10-3, full-batch epoch", (4,), 3, 150, 1, unit="epoch", hidden=(10,), activation="tanh"),
     Case("mlp-large", "MLP 784-256-128-10", (784,), 10, 128, 100, hidden=(256, 128)),
     Case("lenet5", "LeNet-5 28×28", (28, 28, 1), 10, 64, 60),
     Case("lstm", "LSTM(64) on 50×16", (50, 16), 10, 32, 30),
-    Case("mobile", "Depthwise-separable net 96×96×3", (96, 96, 3), 10, 32, 6),
-    Case("transformer", "Transformer encoder 2×(d 128, 4 heads)", (64, 128), 10, 32, 12),
+    Case("mobile", "Depthwise net 96×96×3", (96, 96, 3), 10, 32, 6),
+    Case("transformer", "Transformer encoder, 2 layers", (64, 128), 10, 32, 12),
 )
 CASES: dict[str, Case] = {case.name: case for case in _ALL}
 
 
 def quick(case: Case) -> Case:
-    """The same network on little data: at most 8 samples a batch, unless the batch is the data, and at most 40 batches."""
+    """The same network on little data: at most 8 samples a batch (a full batch stays whole), at most 40 batches."""
     if case.unit == "epoch":
         return case
     return replace(case, batch=min(case.batch, 8), batches=min(case.batches, 40))

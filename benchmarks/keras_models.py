@@ -15,7 +15,7 @@ MOBILE_BLOCKS = ((32, 1), (64, 2), (64, 1), (128, 2), (128, 1))  # (pointwise fi
 
 
 def build(case: Case, k: Any) -> Any:
-    """The case's network, built, of module ``k`` (``keras`` or ``dougong``): ``[N, *case.shape] -> [N, case.outputs]``."""
+    """The case's network in module ``k`` (``keras`` or ``dougong``): ``[N, *case.shape] -> [N, case.outputs]``."""
     if case.hidden:
         return _perceptron(case, k)
     return {"lenet5": _lenet5, "lstm": _lstm, "mobile": _mobile, "transformer": _transformer}[case.name](case, k)

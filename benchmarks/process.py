@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
+from pathlib import Path
 from threading import Timer
 from typing import Any
 
@@ -41,7 +43,7 @@ class Worker:
 
     def __init__(self, peer: Peer, threads: int | None) -> None:
         self.peer, self.threads = peer, threads
-        self._stderr = tempfile.TemporaryFile("w+")
+        self._stderr = tempfile.TemporaryFile("w+")  # noqa: SIM115  closed by close()
         self.spawned = time.time()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker", peer.name],
@@ -51,6 +53,7 @@ class Worker:
             text=True,
             bufsize=1,
             env=environment(peer, threads),
+            cwd=Path(__file__).parents[1],
         )
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
@@ -86,7 +89,8 @@ class Worker:
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._stderr):
             if stream is not None:
-                stream.close()
+                with suppress(BrokenPipeError):  # a command may lie unsent in the buffer of a worker that died
+                    stream.close()
 
     def __enter__(self) -> Worker:
         return self

@@ -31,7 +31,7 @@ class TorchSession:
         self.sample = np.ascontiguousarray(self.x[: case.batch].numpy())
         self.model = build(case)
         if tuned and self.images:
-            self.model = self.model.to(memory_format=torch.channels_last)
+            self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]  its stubs lack it
         self.loss = nn.BCEWithLogitsLoss() if case.loss == "binary" else nn.CrossEntropyLoss()
         options: dict[str, Any] = {"fused": True} if tuned else {}
         self.optimizer = torch.optim.Adam(self.model.parameters(), lr=LEARNING_RATE, **options)

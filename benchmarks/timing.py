@@ -18,7 +18,7 @@ _MOST_EPOCHS = 5000  # in one fit call, where a step is an epoch
 
 @dataclass(frozen=True)
 class Steps:
-    """``step_ms``: one more training step.   ``call_ms``: a whole ``train(1)``: one step and all that starting takes."""
+    """``step_ms``: one more training step.   ``call_ms``: a whole ``train(1)``: one step and what any call costs."""
 
     step_ms: float
     call_ms: float

@@ -5,6 +5,8 @@ N batch, C channels, H height, W width, T time, D features.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from benchmarks.cases import Case
@@ -41,7 +43,7 @@ def build(case: Case) -> nn.Module:
 def _perceptron(case: Case) -> nn.Module:
     activation = {"tanh": nn.Tanh, "relu": nn.ReLU}[case.activation]
     widths = (*case.shape, *case.hidden)
-    hidden = [module for a, b in zip(widths, widths[1:], strict=False) for module in (nn.Linear(a, b), activation())]
+    hidden = [module for a, b in pairwise(widths) for module in (nn.Linear(a, b), activation())]
     return nn.Sequential(*hidden, nn.Linear(widths[-1], case.outputs))
 
 

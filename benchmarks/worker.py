@@ -58,17 +58,20 @@ class Bench:
             "threads_used": self.session.threads(),
         }
 
-    def settle(self, *, seconds: float) -> dict[str, Any]:
-        """Train 100 steps, or one second; tell the peak memory; find how many steps a timed pass has."""
+    def settle(self, *, seconds: float, memory: bool) -> dict[str, Any]:
+        """Find how many steps a timed pass has; for ``memory``, first train 100 steps or one second, tell the peak."""
         session = self._open()
+        facts: dict[str, Any] = self._memory(session) if memory else {"peak_mb": None}
+        session.predict()
+        self.steps = chosen_steps(session.train, self.most, seconds)
+        return facts | {"steps": self.steps}
+
+    def _memory(self, session: Session) -> dict[str, Any]:
         begun, made, chunk = time.perf_counter(), 1, min(10, self.most or 10)
         while made < _MEMORY_STEPS and time.perf_counter() - begun < _MEMORY_SECONDS:
             session.train(chunk)
             made += chunk
-        peak = peak_mb()
-        session.predict()
-        self.steps = chosen_steps(session.train, self.most, seconds)
-        return {"peak_mb": peak, "peak_after_steps": made, "steps": self.steps}
+        return {"peak_mb": peak_mb(), "peak_after_steps": made}
 
     def run(self, *, seconds: float) -> dict[str, Any]:
         """Time steps for about ``seconds``, predict calls for half of it."""

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 import pytest
 import torch
-from closeness import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax import lax
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from closeness import close
 from dougong.core.arithmetic import (
     data_format_of,
     output_length,
@@ -65,15 +65,13 @@ def test_convolve_is_keras_conv(c: dict) -> None:
     x = laid_out(normal(rng, 2, *c["space"], 4), c["data_format"])
     weight = normal(rng, 6, 4 // c["groups"], *c["kernel"])
     kernel = weight.permute(*range(2, weight.ndim), 1, 0)
-    want = keras.ops.conv(
-        x, kernel, strides=list(c["strides"]), padding=c["padding"], data_format=c["data_format"], dilation_rate=c["dilation"]
-    )
-    options = {"strides": c["strides"], "dilation": c["dilation"], "groups": c["groups"], "data_format": c["data_format"]}
+    want = keras.ops.conv(x, kernel, list(c["strides"]), c["padding"], c["data_format"], c["dilation"])
+    options = {name: c[name] for name in ("strides", "dilation", "groups", "data_format")}
     got = convolve(x, weight, padding=c["padding"], **options)
     close(got, want, because=str(c))
     axes = range(1, c["rank"] + 1) if c["data_format"] == "channels_last" else range(2, c["rank"] + 2)
-    lengths = [output_length(*row) for row in zip(
-        c["space"], c["kernel"], c["strides"], [c["padding"]] * c["rank"], c["dilation"])]  # fmt: skip
+    rows = zip(c["space"], c["kernel"], c["strides"], c["dilation"])
+    lengths = [output_length(n, k, s, c["padding"], d) for n, k, s, d in rows]
     assert [got.shape[axis] for axis in axes] == lengths
     pads = symmetric_pads(c["kernel"], c["strides"], c["padding"], c["dilation"])
     if pads is not None:
@@ -92,7 +90,8 @@ def test_transposed_is_keras_conv_transpose(c: dict, chosen: bool) -> None:
         x, kernel, c["strides"], c["padding"], output_padding, c["data_format"], dilation_rate=c["dilation"]
     )
     each = output_padding or (None,) * c["rank"]
-    cuts = [transposed_pads(k, s, c["padding"], o, d) for k, s, o, d in zip(c["kernel"], c["strides"], each, c["dilation"])]
+    rows = zip(c["kernel"], c["strides"], each, c["dilation"])
+    cuts = [transposed_pads(k, s, c["padding"], o, d) for k, s, o, d in rows]
     got = convolve_transposed(
         x, weight, strides=c["strides"], cuts=cuts, dilation=c["dilation"], data_format=c["data_format"]
     )
@@ -181,7 +180,8 @@ def test_gradients_in_float64(rank: int) -> None:
     one, two = (1,) * rank, (2,) * rank
     assert torch.autograd.gradcheck(lambda x, w: convolve(x, w, strides=two, padding="same", dilation=one), (x, w))
     cuts = [transposed_pads(2, 2, "same", None, 1)] * rank
-    assert torch.autograd.gradcheck(lambda x, w: convolve_transposed(x, w, strides=two, cuts=cuts, dilation=one), (x, w))
+    transposed = lambda x, w: convolve_transposed(x, w, strides=two, cuts=cuts, dilation=one)  # noqa: E731
+    assert torch.autograd.gradcheck(transposed, (x, w))
     assert torch.autograd.gradcheck(lambda x: average_pool(x, pool_size=two, strides=one, padding="same"), (x,))
 
 

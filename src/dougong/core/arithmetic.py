@@ -20,6 +20,7 @@ __all__ = [
     "extent",
     "output_length",
     "padding_of",
+    "pairs",
     "per_axis",
     "same_pads",
     "spatial_axes",
@@ -43,7 +44,7 @@ def per_axis(value: Any, rank: int, name: str, *, minimum: int = 1) -> tuple[int
     Traceback (most recent call last):
     dougong.core.errors.ConfigError: kernel_size must be an int or 2 ints, each >= 1; got (3, 0)
     """
-    items = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,) * rank
+    items: Any = value if isinstance(value, Iterable) and not isinstance(value, str) else (value,) * rank
     try:
         sizes = tuple(index(item) for item in items)
     except TypeError:
@@ -52,6 +53,24 @@ def per_axis(value: Any, rank: int, name: str, *, minimum: int = 1) -> tuple[int
         wanted = "an int" if rank == 1 else f"an int or {rank} ints, each"
         raise ConfigError(f"{name} must be {wanted} >= {minimum}; got {value!r}")
     return sizes
+
+
+def pairs(value: Any, rank: int, name: str) -> tuple[tuple[int, int], ...]:
+    """What to add or cut at the (beginning, end) of each axis, from an int, one int for each axis, or pairs.
+
+    Raises: ConfigError naming the argument.
+
+    >>> pairs(1, 2, "padding"), pairs((1, (0, 2)), 2, "padding")
+    (((1, 1), (1, 1)), ((1, 1), (0, 2)))
+    """
+    items = value if isinstance(value, list | tuple) else (value,) * rank
+    try:
+        found = tuple(per_axis(item, 2, name, minimum=0) for item in items)
+    except ConfigError:
+        found = ()
+    if len(found) != rank:
+        raise ConfigError(f"{name} must be an int, {rank} ints or {rank} pairs of ints, each >= 0; got {value!r}")
+    return tuple((begin, end) for begin, end in found)
 
 
 def padding_of(value: Any, allowed: Sequence[Padding] = ("valid", "same")) -> Padding:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 
 from dougong.core.errors import ConfigError, UnknownNameError
+from dougong.core.torch_functions import keras_name
 
 __all__ = [
     "Configurable",
@@ -46,6 +47,7 @@ class Configurable:
     """
 
     keras_module: ClassVar[str] = "dougong"
+    keras_class_name: str | None = None  # the class's name in files, where it is not its own
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -144,16 +146,16 @@ def _serialize_object(value: Configurable) -> dict[str, Any]:
     own = cls.__module__.startswith("dougong.")
     return {
         "module": cls.keras_module if own else None,
-        "class_name": cls.__name__,
+        "class_name": value.keras_class_name if own and value.keras_class_name else cls.__name__,
         "config": value.get_config(),
         "registered_name": None if own else registered or cls.__name__,
     }
 
 
 def _serialize_function(value: Callable[..., Any]) -> str:
-    registered = _registered_name(value)
-    if registered:
-        return registered
+    known = _registered_name(value) or keras_name(value)
+    if known:
+        return known
     name = getattr(value, "__name__", type(value).__name__)
     if name != "<lambda>" and getattr(value, "__module__", "").startswith("dougong."):
         return name

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["EpochBegan", "EpochEnded", "Event", "StepEnded", "TrainBegan", "TrainEnded"]
+__all__ = ["EpochBegan", "EpochEnded", "Event", "StepBegan", "StepEnded", "TrainBegan", "TrainEnded"]
 
 
 class Event:
@@ -16,11 +17,11 @@ class Event:
 
 @dataclass(slots=True)
 class TrainBegan(Event):
-    """``epochs`` and ``steps`` (of an epoch; None when unknown) that are planned."""
+    """``epochs`` and ``steps`` (of an epoch; None when unknown) that are planned; ``plan`` says how a step runs."""
 
     epochs: int
     steps: int | None
-    plan: str = ""
+    plan: str
 
 
 @dataclass(slots=True)
@@ -29,25 +30,35 @@ class EpochBegan(Event):
 
 
 @dataclass(slots=True)
+class StepBegan(Event):
+    """A step is about to run.  Yielded only when a listener asked for every step."""
+
+    epoch: int
+    step: int
+
+
+@dataclass(slots=True)
 class StepEnded(Event):
-    """One parameter update.  ``logs`` reads the running means off the device, so ask only when they are shown."""
+    """A step is done.  ``logs()`` reads the running means off the device, so call it only to show them."""
 
     epoch: int
     step: int
     steps: int | None
-    logs: Any
+    logs: Callable[[], dict[str, Any]]
 
 
 @dataclass(slots=True)
 class EpochEnded(Event):
+    """``logs`` are the epoch's means, validation included; ``seconds`` its duration."""
+
     epoch: int
-    logs: dict[str, float]
+    logs: dict[str, Any]
     seconds: float
 
 
 @dataclass(slots=True)
 class TrainEnded(Event):
-    """``reason`` is one sentence: why training stopped."""
+    """``reason`` is why training ended early, or empty."""
 
-    logs: dict[str, float] = field(default_factory=dict)
-    reason: str = ""
+    logs: dict[str, Any]
+    reason: str

@@ -45,7 +45,7 @@ class Symbol:
     ) -> None:
         self.shape: Shape = tuple(None if size is None else int(size) for size in shape)
         self.dtype = dtype
-        self.name = name or unique_name("symbol")
+        self.name = name or "symbol"
         self.mask: Symbol | None = None
         if node is None:
             node = Node(None, (), {})
@@ -160,12 +160,12 @@ def record(
     node = Node(target, args, kwargs)
     if outputs is None:
         outputs = infer_outputs(target, args, kwargs)
-    prefix = name or getattr(target, "__name__", "value").strip("_")
+    label = name or unique_name(getattr(target, "__name__", "value").strip("_"))
 
     def own(leaf: Any) -> Any:
         if isinstance(leaf, Symbol):
             leaf.node = node
-            leaf.name = unique_name(prefix)
+            leaf.name = label
         return leaf
 
     node.outputs = map_leaves(own, outputs)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from dougong.core.errors import BuildError, ShapeError
 from dougong.core.layout import IDENTITY, Layout
 from dougong.core.tracking import tracked
 
-__all__ = ["KerasWeight", "WeightStore", "keras_weights"]
+__all__ = ["KerasWeight", "WeightStore", "keras_weights", "named_weights"]
 
 
 class KerasWeight(NamedTuple):
@@ -111,6 +111,9 @@ class WeightStore(nn.Module):
         super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:
+        parameters = self.__dict__.get("_parameters", ())
+        if name in parameters:  # the way to the kernel: one step, as in torch
+            return parameters[name]
         specs = self.__dict__.get("_specs")
         if specs:
             for attribute, spec in specs.items():
@@ -191,20 +194,32 @@ class WeightStore(nn.Module):
             parameter.requires_grad_(bool(value))
 
 
-def keras_weights(module: nn.Module) -> Iterator[KerasWeight]:
-    """Every weight below a module once: its own, then its children's; a plain torch module's in torch's order."""
+def named_weights(module: nn.Module) -> Iterator[tuple[str, KerasWeight]]:
+    """Every weight below a module once, with Keras's path (``dense/kernel``): its own, then its children's.
+
+    Modules with ``counts_as_weights = False``, such as metrics, hold state but no weights.
+    """
     seen: set[int] = set()
 
-    def walk(current: nn.Module) -> Iterator[KerasWeight]:
+    def walk(current: nn.Module, owner: str) -> Iterator[tuple[str, KerasWeight]]:
+        if not getattr(current, "counts_as_weights", True):
+            return
         if isinstance(current, WeightStore):
-            yield from current.keras_weights()
+            owner = current.name
+            own: Iterable[KerasWeight] = current.keras_weights()
         else:
-            for name, tensor in (*current.named_parameters(recurse=False), *current.named_buffers(recurse=False)):
-                yield KerasWeight(name, tensor, IDENTITY)
-        for child in current.children():
-            yield from walk(child)
+            tensors = (*current.named_parameters(recurse=False), *current.named_buffers(recurse=False))
+            own = (KerasWeight(name, tensor, IDENTITY) for name, tensor in tensors)
+        yield from ((f"{owner}/{weight.name}", weight) for weight in own)
+        for name, child in current.named_children():
+            yield from walk(child, f"{owner}/{name}" if owner else name)
 
-    for weight in walk(module):
+    for path, weight in walk(module, ""):
         if id(weight.tensor) not in seen:
             seen.add(id(weight.tensor))
-            yield weight
+            yield path, weight
+
+
+def keras_weights(module: nn.Module) -> Iterator[KerasWeight]:
+    """Every weight below a module once, in Keras's order."""
+    return (weight for _, weight in named_weights(module))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from itertools import repeat
 from typing import Any
 
 import torch
@@ -47,8 +46,8 @@ class ArraySource(IndexedSource):
         device: torch.device | None = None,
     ) -> None:
         super().__init__(steps_per_epoch)
-        self.num_samples = num_samples
-        self.batch_size = batch_size
+        self._count, self._size = num_samples, batch_size
+        self.num_samples, self.batch_size = num_samples, batch_size
         self._structure = (x, y, sample_weight)
         self._seed = seed
         # Fortran order, as pandas gives, would make every gather jump through memory.
@@ -80,7 +79,7 @@ class ArraySource(IndexedSource):
         return iter(self._kept if stop - start == self._length else self._kept[start:stop])
 
     def _slice(self, step: int) -> Batch:
-        size = self.batch_size
+        size = self._size
         if self._length == 1:
             return self._pack(self._tensors)
         return self._pack([tensor[step * size : (step + 1) * size] for tensor in self._tensors])
@@ -88,33 +87,28 @@ class ArraySource(IndexedSource):
     def _make_buffers(self) -> None:
         """Room for a full batch; the last, smaller batch uses its first rows."""
         pinned = self._move_to is not None and self._move_to.type == "cuda"
-        assert self.num_samples is not None and self.batch_size is not None
         full = [
-            torch.empty((self.batch_size, *t.shape[1:]), dtype=t.dtype, device=t.device, pin_memory=pinned)
+            torch.empty((self._size, *t.shape[1:]), dtype=t.dtype, device=t.device, pin_memory=pinned)
             for t in self._tensors
         ]
-        rest = [buffer[: self.num_samples % self.batch_size] for buffer in full]
+        rest = [buffer[: self._count % self._size] for buffer in full]
         self._full, self._rest = full, rest
         self._full_batch, self._rest_batch = self._assemble(full), self._assemble(rest)
         self._generator = torch.Generator()
-        self._drawn = torch.empty(self.num_samples, dtype=torch.int64)
+        self._drawn = torch.empty(self._count, dtype=torch.int64)
         self._order = self._drawn if self._tensors[0].is_cpu else self._drawn.to(self._tensors[0].device)
-        self._windows = list(self._order.split(self.batch_size)) if self._length <= _MOST_KEPT else None
+        self._windows = list(self._order.split(self._size)) if self._length <= _MOST_KEPT else None
 
     def _gathered(self, number: int, start: int, stop: int) -> Iterator[Batch]:
-        within = self.batch_size if self._shuffle == "batch" else None
+        within = self._size if self._shuffle == "batch" else None
         shuffle_into(self._drawn, self._generator, self._seed, number, within=within)
         if self._order is not self._drawn:
             self._order.copy_(self._drawn)
         pairs = list(zip(self._tensors, self._full))
-        last = stop == self._length and len(self._rest_batch_rows) > 0
-        yield from self._gather(pairs, self._full_batch, start, stop - last)
-        if last:
+        smaller = stop == self._length and self._rest[0].shape[0] > 0
+        yield from self._gather(pairs, self._full_batch, start, stop - smaller)
+        if smaller:
             yield from self._gather(list(zip(self._tensors, self._rest)), self._rest_batch, stop - 1, stop)
-
-    @property
-    def _rest_batch_rows(self) -> Tensor:
-        return self._rest[0]
 
     def _gather(self, pairs: list[tuple[Tensor, Tensor]], batch: Batch, start: int, stop: int) -> Iterator[Batch]:
         select = torch.index_select
@@ -126,14 +120,13 @@ class ArraySource(IndexedSource):
     def _rows(self, start: int, stop: int) -> Iterator[Tensor] | Sequence[Tensor]:
         if self._windows is not None:
             return self._windows[start:stop]
-        size = self.batch_size
+        size = self._size
         return (self._order[step * size : (step + 1) * size] for step in range(start, stop))
 
     def _pack(self, tensors: Sequence[Tensor]) -> Batch:
         """The structure of the user's arrays around these tensors, on the device."""
-        if self._move_to is not None:
-            tensors = [tensor.to(device) for tensor, device in zip(tensors, repeat(self._move_to))]
-        return self._assemble(tensors)
+        device = self._move_to
+        return self._assemble(tensors if device is None else [tensor.to(device) for tensor in tensors])
 
     def _assemble(self, tensors: Sequence[Tensor]) -> Batch:
         upcoming = iter(tensors)

@@ -93,7 +93,7 @@ def _to_numpy(value: Any, name: str) -> np.ndarray:
             f"{name} is a {type(value).__name__}; give a NumPy array, a torch tensor, a pandas DataFrame or Series, "
             "a list of numbers, or a list, tuple or dict of such arrays."
         )
-    return np.asarray(value)
+    return value if isinstance(value, np.ndarray) else np.asarray(value)
 
 
 def _from_pandas(value: Any, name: str) -> np.ndarray:

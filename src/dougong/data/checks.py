@@ -25,11 +25,11 @@ def check_finite(array: Any, name: str = "x", *, columns: Sequence[str] | None =
 
     >>> check_finite(np.array([[1.0, 2.0], [3.0, np.nan]]), "x", columns=["age", "height"])
     Traceback (most recent call last):
-    dougong.core.errors.DataError: x[1, 1] is nan (row 1, column 'height'): 1 of 4 values in 1 of 2 rows is not finite. \
-Fill it in or leave the row out.
+    dougong.core.errors.DataError: x[1, 1] is nan (row 1, column 'height'): 1 of 4 values in 1 of 2 rows \
+is not finite. Fill it in or leave the row out.
     """
     if hasattr(array, "iloc"):
-        columns = [str(column) for column in getattr(array, "columns", [array.name])]
+        columns = [str(column) for column in (array.columns if array.ndim == 2 else [array.name])]
         array = array.to_numpy()
         if array.dtype == object:
             return
@@ -71,12 +71,14 @@ def check_labels(labels: Any, num_classes: int, name: str = "y") -> None:
 
     >>> check_labels(np.array([0, 2, 3]), 3)
     Traceback (most recent call last):
-    dougong.core.errors.DataError: y[2] is 3, but with 3 classes labels run from 0 to 2: 1 of 3 labels is out of range. \
-Give the last layer 4 units, or number the classes from 0.
+    dougong.core.errors.DataError: y[2] is 3, but with 3 classes labels run from 0 to 2: 1 of 3 labels is out \
+of range. Give the last layer 4 units, or number the classes from 0.
     """
     array = labels.detach().cpu().numpy() if isinstance(labels, torch.Tensor) else np.asarray(labels)
     if array.dtype.kind not in "biuf":
-        raise DataError(f"{name} holds {array.dtype} values; class labels are whole numbers from 0 to {num_classes - 1}.")
+        raise DataError(
+            f"{name} holds {array.dtype} values; class labels are whole numbers from 0 to {num_classes - 1}."
+        )
     if array.size == 0 or array.dtype.kind == "b":
         return
     if array.dtype.kind == "f":
@@ -94,8 +96,9 @@ Give the last layer 4 units, or number the classes from 0.
     index, count = np.unravel_index(int(bad.argmax()), array.shape), int(bad.sum())
     units = f"Give the last layer {int(array.max()) + 1} units, or number" if array.min() >= 0 else "Number"
     raise DataError(
-        f"{_at(name, index)} is {array[index]:g}, but with {num_classes} classes labels run from 0 to {num_classes - 1}: "
-        f"{count} of {array.size} labels {'is' if count == 1 else 'are'} out of range. {units} the classes from 0."
+        f"{_at(name, index)} is {array[index]:g}, but with {num_classes} classes labels run from 0 to "
+        f"{num_classes - 1}: {count} of {array.size} labels {'is' if count == 1 else 'are'} out of range. "
+        f"{units} the classes from 0."
     )
 
 

@@ -21,7 +21,7 @@ def mix(seed: int, epoch: int) -> int:
     Ref: Steele, Lea, Flood 2014, doi:10.1145/2660193.2660195.
 
     >>> mix(0, 0), mix(0, 1), mix(1, 0)
-    (2793348635, 367087082, 2424894060)
+    (4209842960, 2704831497, 3890710194)
     """
     state = (seed * 0x9E3779B97F4A7C15 + (epoch + 1) * 0xD1B54A32D192ED03) & _MASK
     state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK

@@ -1,7 +1,7 @@
 """What the training loop reads: a source of batches, epoch by epoch.
 
-A batch is ``(x, y, sample_weight)``: nested structures of tensors, None where absent.  It is valid until the next one is
-asked for, since buffers are used again, and it must not be written to, since it may be the user's own array.
+A batch is ``(x, y, sample_weight)``: nested structures of tensors, None where absent.  It is valid until the next one
+is asked for, since buffers are used again, and it must not be written to, since it may be the user's own array.
 """
 
 from __future__ import annotations

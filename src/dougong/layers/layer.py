@@ -65,15 +65,14 @@ class Layer(Configurable, WeightStore):
 
     keras_module: ClassVar[str] = "keras.layers"
     supports_masking: bool = False
-    _direct: ClassVar[bool] = True  # `call` takes one argument only: no training, no mask
+    _direct: ClassVar[bool] = True  # an input without a mask may go straight to `call`; no mask is made
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "build" in cls.__dict__:
             cls.build = _completing(cls.build)  # type: ignore[method-assign]
-        if "call" in cls.__dict__:
-            signature = _call_signature(cls.call)
-            cls._direct = not (signature.training or signature.mask)
+        if "_direct" not in cls.__dict__ and ("call" in cls.__dict__ or "compute_mask" in cls.__dict__):
+            cls._direct = not _call_signature(cls.call).training and cls.compute_mask is Layer.compute_mask
 
     def __init__(
         self,
@@ -115,6 +114,11 @@ class Layer(Configurable, WeightStore):
     def build(self, input_shape: Any) -> None:
         """Make the weights for an input of this shape.  Called once, on first use."""
         self._complete()
+
+    def _build_for(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """`build` for the shapes of the first argument, be it one tensor or a structure of them."""
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        self.build(map_leaves(_shape_of, first))
 
     def add_weight(
         self,

@@ -1,1 +1,25 @@
+"""Models: sequential, functional, subclassed; to and from files."""
 
+from dougong.models.files import (
+    clone_model,
+    load_model,
+    load_weights,
+    model_from_json,
+    save_model,
+    save_weights,
+    to_json,
+)
+from dougong.models.model import Model
+from dougong.models.sequential import Sequential
+
+__all__ = [
+    "Model",
+    "Sequential",
+    "clone_model",
+    "load_model",
+    "load_weights",
+    "model_from_json",
+    "save_model",
+    "save_weights",
+    "to_json",
+]

@@ -1,6 +1,6 @@
 """Convolution with Keras's padding.   Shapes: N batch, D H W space, C input channels, K filters, G groups.
 
-Channels-last data is permuted, not copied: its memory is what torch calls channels_last, the fastest one for convolution.
+Channels-last data is permuted, not copied: its memory is what torch calls channels_last, the fastest for convolution.
 Weights have torch's layout, ``[K, C/G, *kernel]``, and ``[C, K/G, *kernel]`` where the convolution is transposed.
 Source: torch's kernels; TensorFlow's padding rules, see `dougong.core.arithmetic`.
 """

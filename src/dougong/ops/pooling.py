@@ -1,7 +1,7 @@
 """Max and average pooling with Keras's padding.   Shapes: N batch, D H W space, C channels.
 
-"same" never copies the input: torch pads both sides alike, and an odd pad, which belongs at the end, is found by letting
-the last window hang over the end, or, for stride 1, by padding the beginning as much and dropping the first output.
+"same" never copies the input.  Torch pads both sides alike; where the end needs one more, the last window may hang over
+it, or, for stride 1, the beginning gets as much and the first output is dropped.
 Source: TensorFlow's padding rules; padding never wins a maximum and never counts in an average.
 """
 
@@ -24,8 +24,8 @@ _AVERAGE = {3: torch.avg_pool1d, 4: F.avg_pool2d, 5: F.avg_pool3d}
 def max_pool(
     inputs: Tensor,
     *,
-    pool_size: Sequence[int],
-    strides: Sequence[int],
+    pool_size: tuple[int, ...],
+    strides: tuple[int, ...],
     padding: Padding = "valid",
     data_format: DataFormat = "channels_last",
 ) -> Tensor:
@@ -35,7 +35,8 @@ def max_pool(
 
     Shapes: ``[N, *space, C] -> [N, *space', C]``, or with channels first.   Keras: equals ``keras.ops.max_pool``.
 
-    >>> max_pool(torch.tensor([-3.0, -1.0, -2.0]).reshape(1, 3, 1), pool_size=(2,), strides=(2,), padding="same").flatten()
+    >>> x = torch.tensor([-3.0, -1.0, -2.0]).reshape(1, 3, 1)
+    >>> max_pool(x, pool_size=(2,), strides=(2,), padding="same").flatten()
     tensor([-1., -2.])
     """
     last = data_format == "channels_last"
@@ -51,8 +52,8 @@ def max_pool(
 def average_pool(
     inputs: Tensor,
     *,
-    pool_size: Sequence[int],
-    strides: Sequence[int],
+    pool_size: tuple[int, ...],
+    strides: tuple[int, ...],
     padding: Padding = "valid",
     data_format: DataFormat = "channels_last",
 ) -> Tensor:
@@ -73,11 +74,22 @@ def average_pool(
         y = _AVERAGE[x.ndim](x, pool_size, strides)
     else:
         pads, first = _same(x.shape[2:], pool_size, strides)
-        y = _AVERAGE[x.ndim](x, pool_size, strides, pads, True, False)[first]
+        if x.ndim == 5 and any(n < k for n, k in zip(x.shape[2:], pool_size)):
+            # torch's avg_pool3d refuses a window larger than the input, padded or not.
+            y = _padded_average(x, pool_size, strides)
+        else:
+            y = _AVERAGE[x.ndim](x, pool_size, strides, pads, True, False)[first]
     return y.movedim(1, -1) if last else y
 
 
-def _same(space: Sequence[int], pool: Sequence[int], strides: Sequence[int]) -> tuple[list[int], tuple[slice, ...]]:
+def _padded_average(x: Tensor, pool_size: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
+    pairs = [same_pads(n, k, s) for n, k, s in zip(x.shape[2:], pool_size, strides)]
+    flat = [side for pair in reversed(pairs) for side in pair]
+    share, total = (torch.constant_pad_nd(t, flat, 0.0) for t in (torch.ones_like(x), x))
+    return F.avg_pool3d(total, pool_size, strides) / F.avg_pool3d(share, pool_size, strides)
+
+
+def _same(space: Sequence[int], pool: tuple[int, ...], strides: tuple[int, ...]) -> tuple[list[int], tuple[slice, ...]]:
     """Torch's pads, and where the wanted outputs are in what it then gives with ``ceil_mode``."""
     pads, where = [], [slice(None), slice(None)]
     for n, k, s in zip(space, pool, strides):

@@ -1,4 +1,4 @@
-"""Keeping gradients small: by value, by each parameter's norm, by the norm of all.   Ref: Pascanu 2013, arXiv:1211.5063."""
+"""Keep gradients small: by value, by the norm of each parameter's or of all.   Ref: Pascanu 2012, arXiv:1211.5063."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ def clip_by_global_norm(groups: Sequence[FlatGroup], limit: float) -> None:
 
     .. math:: g_i \leftarrow g_i \cdot \mathrm{limit} / \max(\|(g_1, g_2, \ldots)\|_2, \mathrm{limit})
 
-    A norm that is not finite makes every gradient NaN, as in Keras, rather than some of them zero.
+    If an element is not finite, it becomes NaN and the finite ones zero, so that it is seen where it arose; Keras makes
+    all of them NaN.
     """
+    if not groups:
+        return
     norms = [torch.linalg.vector_norm(group.gradients) for group in groups]
     norm = norms[0]
     if len(norms) > 1:
         norm = torch.linalg.vector_norm(torch.stack([n.to(norms[0].device, torch.float64) for n in norms]))
-    scale = norm.clamp_min(limit).reciprocal_().mul_(limit).add_(norm - norm)
+    scale = norm.clamp_min(limit).reciprocal_().mul_(limit).nan_to_num_(0.0)
     for group in groups:
         group.gradients.mul_(scale.to(group.device, group.dtype))

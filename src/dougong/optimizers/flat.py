@@ -1,7 +1,7 @@
 """Parameters laid end to end, so that an update costs one call however many layers there are.
 
-A `FlatGroup` holds the parameters of one dtype on one device in one tensor.  Each parameter's ``data`` becomes a view into
-it with the strides it had (channels_last stays channels_last); gradients and slots are laid out alike.
+A `FlatGroup` holds the parameters of one dtype on one device in one tensor.  Each parameter's ``data`` becomes a view
+into it with the strides it had (channels_last stays channels_last); gradients and slots are laid out alike.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["FlatGroup", "Placement", "flatten"]
+__all__ = ["FlatGroup", "Placement"]
 
 _ALIGNMENT = 64  # bytes: a cache line, and what vector loads and cuBLAS need of a matrix's first element
 
@@ -32,9 +32,9 @@ class Placement(NamedTuple):
 class FlatGroup:
     """The parameters of one dtype on one device, moved into one tensor.
 
-    ``values`` and ``gradients`` are flat; ``slots`` are flat tensors by name; ``indices`` are the parameters' positions in
-    the optimizer's list.  Between parameters stand unused elements, for alignment: zero in ``gradients``, and whatever
-    a zero gradient makes of them elsewhere.
+    ``values`` and ``gradients`` are flat; ``slots`` are flat tensors by name; ``indices`` are the parameters' positions
+    in the optimizer's list.  Between parameters stand unused elements, for alignment: zero in ``gradients``, and
+    whatever a zero gradient makes of them elsewhere.
 
     >>> weight = torch.nn.Parameter(torch.ones(2, 3))
     >>> group = FlatGroup([0], [weight])
@@ -77,14 +77,6 @@ class FlatGroup:
         while len(self._scratch) <= index:
             self._scratch.append(self.allocate())
         return self._scratch[index]
-
-
-def flatten(parameters: Sequence[Tensor]) -> list[FlatGroup]:
-    """Move parameters into flat groups, one for each dtype and device, in order of first appearance."""
-    members: dict[tuple[torch.dtype, torch.device], list[int]] = {}
-    for index, parameter in enumerate(parameters):
-        members.setdefault((parameter.dtype, parameter.device), []).append(index)
-    return [FlatGroup(indices, [parameters[i] for i in indices]) for indices in members.values()]
 
 
 def _placements(parameters: Sequence[Tensor]) -> tuple[Placement, ...]:

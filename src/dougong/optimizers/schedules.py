@@ -102,7 +102,9 @@ class InverseTimeDecay(LearningRateSchedule):
 
     def __call__(self, step: int) -> float:
         periods = step / self.decay_steps
-        return self.initial_learning_rate / (1.0 + self.decay_rate * (math.floor(periods) if self.staircase else periods))
+        return self.initial_learning_rate / (
+            1.0 + self.decay_rate * (math.floor(periods) if self.staircase else periods)
+        )
 
 
 class PiecewiseConstantDecay(LearningRateSchedule):
@@ -163,7 +165,9 @@ class PolynomialDecay(LearningRateSchedule):
             done = step / (self.decay_steps * max(1, math.ceil(step / self.decay_steps)))
         else:
             done = min(step, self.decay_steps) / self.decay_steps
-        return (self.initial_learning_rate - self.end_learning_rate) * (1.0 - done) ** self.power + self.end_learning_rate
+        return (self.initial_learning_rate - self.end_learning_rate) * (
+            1.0 - done
+        ) ** self.power + self.end_learning_rate
 
 
 class CosineDecay(LearningRateSchedule):
@@ -171,8 +175,8 @@ class CosineDecay(LearningRateSchedule):
 
     .. math:: \eta(t) = \eta_0 \left[(1-\alpha)\,\tfrac12\left(1 + \cos(\pi \min(t, T)/T)\right) + \alpha\right]
 
-    With ``warmup_target`` the rate first goes linearly from the initial one to the target in ``warmup_steps`` steps, and the
-    cosine starts there, from the target.
+    With ``warmup_target`` the rate first goes linearly from the initial one to the target, in ``warmup_steps`` steps;
+    the cosine starts there, from the target.
     Raises: ConfigError if ``decay_steps`` is not positive.   Keras: equals ``CosineDecay``.
     Ref: Loshchilov & Hutter 2016, arXiv:1608.03983; Goyal 2017, arXiv:1706.02677.
 
@@ -208,13 +212,14 @@ class CosineDecay(LearningRateSchedule):
 
 
 class CosineDecayRestarts(LearningRateSchedule):
-    r"""Cosine decay that starts again, each period ``t_mul`` times longer and ``m_mul`` times lower than the one before.
+    r"""Cosine decay that starts again, each period ``t_mul`` times as long and ``m_mul`` times as high as the last.
 
     .. math:: \eta(t) = \eta_0 \left[(1-\alpha)\,\tfrac{m^i}{2}\left(1 + \cos(\pi f)\right) + \alpha\right]
 
     where :math:`i` counts the restarts and :math:`f` is the part done of the current period, which lasts
     :math:`T\,t_{mul}^i` steps.   Raises: ConfigError if ``first_decay_steps`` or ``t_mul`` is not positive.
-    Keras: equals ``CosineDecayRestarts``.   Ref: Loshchilov & Hutter 2016, arXiv:1608.03983.
+    Keras: equals ``CosineDecayRestarts``, except that its float32 arithmetic may restart one step late where a period
+    ends exactly on a step.   Ref: Loshchilov & Hutter 2016, arXiv:1608.03983.
 
     >>> rate = CosineDecayRestarts(1.0, first_decay_steps=10, m_mul=0.5)
     >>> rate(0), round(rate(5), 6), rate(10), rate(30)
@@ -250,8 +255,8 @@ class CosineDecayRestarts(LearningRateSchedule):
         left = 1.0 - periods * (1.0 - growth)
         if left <= 0.0:
             raise ConfigError(
-                f"CosineDecayRestarts with t_mul={growth} ends after {1 / (1 - growth):.3g} first periods, its periods being "
-                "ever shorter; train for fewer steps or use t_mul >= 1"
+                f"CosineDecayRestarts with t_mul={growth} ends after {1 / (1 - growth):.3g} first periods, since "
+                "its periods grow ever shorter; train for fewer steps or use t_mul >= 1"
             )
         restarts = math.floor(math.log(left) / math.log(growth))
         # The quotient of logarithms may miss a boundary by one rounding.

@@ -1,0 +1,214 @@
+"""Layers that wrap something: an activation, a function, a torch module; and Identity, Masking, InputLayer.
+
+Ref: Keras 3 semantics.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor, nn
+
+from dougong.core.errors import ConfigError
+from dougong.core.graph import leaves, map_leaves
+from dougong.core.symbol import Shape
+from dougong.layers.layer import Layer, LayerOptions
+from dougong.ops import activations
+
+__all__ = ["Activation", "Identity", "InputLayer", "Lambda", "Masking", "TorchModuleWrapper"]
+
+
+class Activation(Layer):
+    """An activation function, by name or itself.   Keras: equals ``keras.layers.Activation``.
+
+    >>> Activation("relu")(torch.tensor([-1.0, 2.0]))
+    tensor([0., 2.])
+    """
+
+    supports_masking = True
+
+    def __init__(self, activation: Any, **options: Unpack[LayerOptions]) -> None:
+        super().__init__(**options)
+        self.activation = activations.get(activation)
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return self.activation(inputs)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+
+class Identity(Layer):
+    """What comes in goes out, nested structures too.   Keras: equals ``keras.layers.Identity``."""
+
+    supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
+class InputLayer(Layer):
+    """The place of an input in configs and in old scripts: a shape, nothing else.   New code: ``Input(shape)``.
+
+    >>> InputLayer((3,), batch_size=2).declared_input
+    (2, 3)
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        shape: Sequence[int | None] | None = None,
+        batch_size: int | None = None,
+        dtype: Any = None,
+        sparse: bool | None = None,
+        ragged: bool | None = None,
+        batch_shape: Sequence[int | None] | None = None,
+        *,
+        optional: bool = False,
+        name: str | None = None,
+        input_shape: Sequence[int | None] | None = None,
+        batch_input_shape: Sequence[int | None] | None = None,
+    ) -> None:
+        if sparse or ragged:
+            raise ConfigError("sparse and ragged inputs are not offered; give dense tensors, padded and masked")
+        shape = input_shape if shape is None else shape
+        batch_shape = batch_input_shape if batch_shape is None else batch_shape
+        if batch_shape is None:
+            if shape is None:
+                raise ConfigError("InputLayer needs shape=(…) without the batch axis, or batch_shape=(…) with it")
+            batch_shape = (batch_size, *((shape,) if isinstance(shape, int) else shape))
+        super().__init__(name=name, batch_input_shape=batch_shape)
+        self.input_dtype = "float32" if dtype is None else str(dtype).removeprefix("torch.")
+        self.batch_shape = tuple(batch_shape)
+        self.optional = optional
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "batch_shape": list(self.batch_shape),
+            "dtype": self.input_dtype,
+            "sparse": False,
+            "ragged": False,
+            "optional": self.optional,
+            "name": self.name,
+        }
+
+
+class Lambda(Layer):
+    """A function as a layer.  ``mask`` is None (none goes out), a tensor, or a function of inputs and mask.
+
+    A functional model needs no Lambda: any torch function works on its symbols.  Saving one needs a registered
+    function, since files hold no code.
+    Keras: equals ``keras.layers.Lambda``; a function with parameters ``training`` or ``mask`` is given them.
+
+    >>> Lambda(lambda x, power: x**power, arguments={"power": 2})(torch.tensor([3.0]))
+    tensor([9.])
+    """
+
+    _direct = True
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        output_shape: Any = None,
+        mask: Any = None,
+        arguments: Mapping[str, Any] | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**options)
+        if not callable(function):
+            raise ConfigError(f"Lambda needs a function of the inputs; got {function!r}")
+        self.function = function
+        self.output_shape = output_shape
+        self.mask = mask
+        self.arguments = dict(arguments or {})
+        self.supports_masking = mask is not None
+        self._plain = self._plain and mask is None
+        names = inspect.signature(function).parameters
+        self._takes_training, self._takes_mask = "training" in names, "mask" in names
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        extra = dict(self.arguments)
+        if self._takes_training:
+            extra["training"] = self.training
+        if self._takes_mask:
+            extra["mask"] = mask
+        return self.function(inputs, **extra)
+
+    def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
+        return self.mask(inputs, mask) if callable(self.mask) else self.mask
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"arguments": dict(self.arguments)}
+
+
+class Masking(Layer):
+    """Hides the time steps in which every feature equals ``mask_value``: they become 0 and the mask says False there.
+
+    Shapes: ``[N, T, ...] -> [N, T, ...]``, mask ``[N, T]`` for rank 3.   Keras: equals ``keras.layers.Masking``.
+
+    >>> masked = Masking()(torch.tensor([[[1.0, 0.0], [0.0, 0.0]]])); masked._keras_mask
+    tensor([[ True, False]])
+    """
+
+    supports_masking = True
+
+    def __init__(self, mask_value: float = 0.0, **options: Unpack[LayerOptions]) -> None:
+        super().__init__(**options)
+        self.mask_value = mask_value
+        self._plain = False
+
+    def call(self, inputs: Tensor) -> Tensor:
+        return torch.where((inputs != self.mask_value).any(-1, keepdim=True), inputs, 0.0)
+
+    def compute_mask(self, inputs: Tensor, mask: Any = None) -> Tensor:
+        return (inputs != self.mask_value).any(-1)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+
+class TorchModuleWrapper(Layer):
+    """Any torch module as a layer: its parameters are the layer's, in torch's layout.
+
+    Models take torch modules as they are; the wrapper is for symbols and a name.
+    Keras: equals ``keras.layers.TorchModuleWrapper``, but a file holds no module, so reading one back needs the code.
+
+    >>> TorchModuleWrapper(nn.Linear(3, 2))(torch.zeros(1, 3)).shape
+    torch.Size([1, 2])
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        name: str | None = None,
+        output_shape: Sequence[int | None] | None = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(name=name, **options)  # type: ignore[misc]
+        if not isinstance(module, nn.Module):
+            raise ConfigError(f"TorchModuleWrapper needs a torch.nn.Module; got {module!r}")
+        self.module = module
+        self.output_shape = output_shape
+        module.train(self.training)
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        return self.module(*args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        raise ConfigError(
+            f"{self.name!r} wraps {type(self.module).__name__}, and files hold no code: save its state_dict(), or write"
+            " a Layer with get_config() around it"
+        )

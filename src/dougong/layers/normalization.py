@@ -1,0 +1,330 @@
+"""Batch, layer and group normalization: subtract a mean, divide by a standard deviation, scale and shift.
+
+.. math:: y = \\gamma \\frac{x - \\mu}{\\sqrt{\\sigma^2 + \\epsilon}} + \\beta
+
+They differ in the axes that μ and σ² are taken over.  Weights: ``weight`` is γ, ``bias`` is β.
+Shapes: N batch, C channels.   Ref: Keras 3 semantics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dougong.core.errors import ConfigError, ShapeError
+from dougong.core.symbol import Shape
+from dougong.layers.layer import Layer, LayerOptions
+from dougong.ops import constraints, initializers, regularizers
+
+__all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization"]
+
+_FUZZ = 1e-7  # Keras's epsilon for counts of unmasked values
+
+
+class _Normalization(Layer):
+    """What the three share: γ and β along some axes, shapes that stay, masks that pass."""
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        axis: int | Sequence[int],
+        epsilon: float,
+        center: bool,
+        scale: bool,
+        beta_initializer: Any,
+        gamma_initializer: Any,
+        beta_regularizer: Any,
+        gamma_regularizer: Any,
+        beta_constraint: Any,
+        gamma_constraint: Any,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(**options)
+        self.axis = axis if isinstance(axis, int) else list(axis)
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+        self.weight: Tensor | None = None
+        self.bias: Tensor | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        rank = len(input_shape)
+        axes = [self.axis] if isinstance(self.axis, int) else self.axis
+        if not all(-rank <= axis < rank for axis in axes):
+            raise ShapeError(f"{type(self).__name__} {self.name!r} has axis {self.axis} but inputs of shape {input_shape}")
+        self._axes = sorted(axis % rank for axis in axes)
+        self._sizes = tuple(input_shape[axis] for axis in self._axes)
+        self._rank = rank
+        if self.scale:
+            self.weight = self.add_weight(
+                self._sizes,  # type: ignore[arg-type]
+                self.gamma_initializer,
+                name="gamma",
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )
+        if self.center:
+            self.bias = self.add_weight(
+                self._sizes,  # type: ignore[arg-type]
+                self.beta_initializer,
+                name="beta",
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return input_shape
+
+    def input_problem(self, shape: Shape) -> str | None:
+        sizes = tuple(shape[axis] for axis in self._axes) if len(shape) == self._rank else ()
+        if sizes == self._sizes or (sizes and None in sizes):
+            return None
+        return (
+            f"was built for {' x '.join(map(str, self._sizes))} values on axis {', '.join(map(str, self._axes))} of"
+            f" {self._rank} but received shape {tuple(shape)}; build a layer of its own for this shape."
+        )
+
+
+class BatchNormalization(_Normalization):
+    r"""μ and σ² over everything but ``axis``: of the batch in training, running averages in inference.
+
+    .. math:: \mu_r \leftarrow m \mu_r + (1 - m) \mu,\qquad \sigma_r^2 \leftarrow m \sigma_r^2 + (1 - m) \sigma^2
+
+    m is ``momentum`` (torch's is 1 - m) and σ² is the biased variance, sum / n, as in Keras; torch's running variance
+    is sum / (n - 1).  With ``trainable = False`` the layer is in inference mode always.  A mask leaves steps out of the
+    statistics.  ``renorm`` is batch renormalization: the batch is corrected towards the running statistics.
+    Buffers: ``running_mean``, ``running_var``.
+    Keras: equals ``keras.layers.BatchNormalization``.   Ref: Ioffe & Szegedy 2015, arXiv:1502.03167.
+
+    >>> layer = BatchNormalization(momentum=0.5); layer(torch.tensor([[0.0], [2.0]]), training=True).shape
+    torch.Size([2, 1])
+    >>> layer.running_mean, layer.running_var
+    (tensor([0.5000]), tensor([1.]))
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: dict[str, float] | None = None,
+        renorm_momentum: float = 0.99,
+        synchronized: bool = False,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        if isinstance(axis, list | tuple) and len(axis) == 1:
+            axis = axis[0]  # how Keras 2 wrote it into files
+        super().__init__(
+            axis,
+            float(epsilon),
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **options,
+        )
+        if renorm or synchronized:
+            word = "renorm" if renorm else "synchronized"
+            raise ConfigError(f"{word}=True is not offered; use GroupNormalization where batches are small")
+        self.momentum = float(momentum)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.renorm = renorm
+        self.renorm_clipping = renorm_clipping
+        self.renorm_momentum = renorm_momentum
+        self.synchronized = synchronized
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        mean, variance = self.moving_mean_initializer, self.moving_variance_initializer
+        self.running_mean = self.add_weight(self._sizes, mean, name="moving_mean", trainable=False)  # type: ignore[arg-type]
+        self.running_var = self.add_weight(self._sizes, variance, name="moving_variance", trainable=False)  # type: ignore[arg-type]
+
+    def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        if not (self.training and self._trainable):
+            return self._folded(inputs, self._infer)
+        if mask is not None:
+            return self._train_masked(inputs, mask)
+        return self._folded(inputs, self._train)
+
+    def _folded(self, inputs: Tensor, normalize: Any) -> Tensor:
+        """Give ``normalize`` the input with the channels on axis 1, without a copy where strides allow it."""
+        axis = self._axes[0]
+        if axis == 1:
+            return normalize(inputs)
+        if axis == inputs.ndim - 1 and inputs.ndim not in (4, 5):
+            return normalize(inputs.reshape(-1, inputs.shape[-1])).view(inputs.shape)
+        return normalize(inputs.movedim(axis, 1)).movedim(1, axis)
+
+    def _infer(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.epsilon)
+
+    def _train(self, x: Tensor) -> Tensor:
+        # Without running statistics for the kernel: it would put n / (n - 1) into the variance.
+        y, mean, inverse = torch.native_batch_norm(x, self.weight, self.bias, None, None, True, 0.0, self.epsilon)
+        with torch.no_grad():
+            self._update(mean, inverse.pow(-2) - self.epsilon)
+        return y
+
+    def _update(self, mean: Tensor, variance: Tensor) -> None:
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), 1.0 - self.momentum)
+        self.running_var.lerp_(variance.to(self.running_var.dtype), 1.0 - self.momentum)
+
+    def _train_masked(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        if mask.ndim != inputs.ndim - 1:
+            raise ShapeError(
+                f"BatchNormalization {self.name!r} needs a mask with one axis less than the inputs of shape"
+                f" {tuple(inputs.shape)} but received {tuple(mask.shape)}"
+            )
+        others = [axis for axis in range(inputs.ndim) if axis != self._axes[0]]
+        counts = mask.bool().unsqueeze(-1).expand_as(inputs)
+        number = counts.to(inputs.dtype).sum(others, keepdim=True) + _FUZZ
+        mean = torch.where(counts, inputs, 0.0).sum(others, keepdim=True) / number
+        variance = torch.where(counts, inputs - mean, 0.0).square().sum(others, keepdim=True) / number
+        with torch.no_grad():
+            self._update(mean.flatten(), variance.flatten())
+        y = (inputs - mean) * torch.rsqrt(variance + self.epsilon)
+        if self.weight is not None:
+            y = y * self.weight.view(mean.shape)
+        return y if self.bias is None else y + self.bias.view(mean.shape)
+
+
+class LayerNormalization(_Normalization):
+    """μ and σ² of each sample over ``axis``, one axis or several.   Weights have the sizes of these axes.
+
+    Keras: equals ``keras.layers.LayerNormalization``.   Ref: Ba et al. 2016, arXiv:1607.06450.
+
+    >>> LayerNormalization(epsilon=0.0)(torch.tensor([[0.0, 2.0]]))
+    tensor([[-1.,  1.]], grad_fn=<NativeLayerNormBackward0>)
+    """
+
+    def __init__(
+        self,
+        axis: int | Sequence[int] = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        *,
+        rms_scaling: bool = False,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        super().__init__(
+            axis,
+            epsilon,
+            center and not rms_scaling,
+            scale or rms_scaling,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **options,
+        )
+        self.rms_scaling = rms_scaling
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        self._trailing = self._axes == list(range(self._rank - len(self._axes), self._rank))
+
+    def call(self, inputs: Tensor) -> Tensor:
+        if self._trailing and not self.rms_scaling:
+            return F.layer_norm(inputs, self._sizes, self.weight, self.bias, self.epsilon)  # type: ignore[arg-type]
+        last = list(range(-len(self._axes), 0))
+        x = inputs.movedim(self._axes, last)
+        if self.rms_scaling:  # Keras's old option: divided by the deviation, the mean left in
+            y = x * torch.rsqrt(x.var(last, correction=0, keepdim=True) + self.epsilon) * self.weight
+        else:
+            y = F.layer_norm(x, self._sizes, self.weight, self.bias, self.epsilon)  # type: ignore[arg-type]
+        return y.movedim(last, self._axes)
+
+
+class GroupNormalization(_Normalization):
+    """μ and σ² of each sample over each of ``groups`` groups of channels; -1 makes each channel a group of its own.
+
+    Raises: ShapeError if the channels do not divide into the groups.
+    Keras: equals ``keras.layers.GroupNormalization``.   Ref: Wu & He 2018, arXiv:1803.08494.
+
+    >>> GroupNormalization(2)(torch.zeros(1, 5, 5, 4)).shape
+    torch.Size([1, 5, 5, 4])
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **options: Unpack[LayerOptions],
+    ) -> None:
+        if not isinstance(groups, int) or (groups <= 0 and groups != -1):
+            raise ConfigError(f"groups must be an int >= 1, or -1 for one group a channel; got {groups!r}")
+        super().__init__(
+            axis,
+            epsilon,
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **options,
+        )
+        self.groups = groups
+
+    def build(self, input_shape: Shape) -> None:
+        channels = input_shape[self.axis]  # type: ignore[index]
+        if channels is not None and channels % (channels if self.groups == -1 else self.groups):
+            raise ShapeError(
+                f"GroupNormalization {self.name!r} cannot split {channels} channels into {self.groups} equal groups;"
+                " choose groups that divide them."
+            )
+        super().build(input_shape)
+        self._num_groups = channels if self.groups == -1 else self.groups
+
+    def call(self, inputs: Tensor) -> Tensor:
+        axis = self._axes[0]
+        x = inputs if axis == 1 else inputs.movedim(axis, 1)
+        y = F.group_norm(x, self._num_groups, self.weight, self.bias, self.epsilon)  # type: ignore[arg-type]
+        return y if axis == 1 else y.movedim(1, axis)

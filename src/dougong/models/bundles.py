@@ -1,0 +1,145 @@
+"""Model → Bundle → Model: configs of graphs, paths of weights, compile settings."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from dougong.core.config import serialize
+from dougong.core.errors import ConfigError, ModelFormatError, ShapeError
+from dougong.core.names import snake_case
+from dougong.core.weights import KerasWeight, WeightStore, keras_weights
+from dougong.formats.bundle import Bundle
+from dougong.models.known import model_from_config
+from dougong.models.model import Model
+
+__all__ = ["from_bundle", "load_arrays", "to_bundle", "weight_paths"]
+
+
+def to_bundle(model: Model, *, with_optimizer: bool = True) -> Bundle:
+    """A model as config and arrays.   Raises: ConfigError for parts that cannot be named, ShapeError when unbuilt."""
+    if not model.is_complete():
+        raise ShapeError(f"model {model.name!r} has no weights yet: call it on data, or build it, before saving")
+    weights = {path: _array(weight) for path, weight in weight_paths(model)}
+    compiled = model._compiled
+    optimizer: Mapping[str, np.ndarray] = {}
+    if with_optimizer and compiled is not None and compiled.optimizer.built:
+        optimizer = {f"vars/{i}_{name}": value for i, (name, value) in enumerate(compiled.optimizer.state().items())}
+    config = serialize(model)
+    config["build_config"] = {"input_shape": _input_shape(model)}
+    config["compile_config"] = _compile_config(model)
+    metadata = {"date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"), "dougong": {"torch": torch.__version__}}
+    return Bundle(config, weights, optimizer, metadata)
+
+
+def _array(weight: KerasWeight) -> np.ndarray:
+    value = weight.value().detach()
+    return (value.float() if value.dtype is torch.bfloat16 else value).cpu().contiguous().numpy()
+
+
+def _input_shape(model: Model) -> Any:
+    program = model._program
+    if program is None:
+        return None
+    shapes = [list(symbol.shape) for symbol in program.flat_inputs]
+    return shapes[0] if len(shapes) == 1 else shapes
+
+
+def _compile_config(model: Model) -> dict[str, Any] | None:
+    """What `compile` was given; None if the model is not compiled or was given what has no name."""
+    if model._compiled is None or not model._compiled.arguments:
+        return None
+    arguments = dict(model._compiled.arguments)
+    arguments["optimizer"] = model._compiled.optimizer
+    try:
+        return {name: serialize(value) for name, value in arguments.items()}
+    except ConfigError:
+        return None
+
+
+def weight_paths(root: nn.Module) -> Iterator[tuple[str, KerasWeight]]:
+    """Each weight once with its path in a Keras weight file: ``layers/dense_1/vars/0``."""
+    seen: set[int] = set()
+
+    def walk(module: nn.Module, path: str) -> Iterator[tuple[str, KerasWeight]]:
+        own = module.keras_weights() if isinstance(module, WeightStore) else _plain_weights(module)
+        for index, weight in enumerate(own):
+            if id(weight.tensor) not in seen:
+                seen.add(id(weight.tensor))
+                yield f"{path}vars/{index}", weight
+        stacked = _stacked(module)
+        keys: Counter[str] = Counter()
+        for layer in stacked:
+            name = snake_case(type(layer).__name__)
+            key = f"{name}_{keys[name]}" if keys[name] else name
+            keys[name] += 1
+            yield from walk(layer, f"{path}layers/{key}/")
+        listed = {id(layer) for layer in stacked}
+        for name, child in sorted(module.named_children()):
+            if id(child) not in listed:
+                yield from walk(child, f"{path}{name}/")
+
+    return walk(root, "")
+
+
+def _stacked(module: nn.Module) -> list[nn.Module]:
+    """The layers that a sequential or functional model keeps in one list."""
+    if isinstance(module, Model) and module._program is not None:
+        return list(module.layers)
+    return []
+
+
+def _plain_weights(module: nn.Module) -> Iterator[KerasWeight]:
+    below = {id(weight.tensor) for child in module.children() for weight in keras_weights(child)}
+    return (weight for weight in keras_weights(module) if id(weight.tensor) not in below)
+
+
+def from_bundle(
+    bundle: Bundle, custom_objects: Mapping[str, Any] | None = None, *, compiled: bool = True, source: str = "the file"
+) -> Model:
+    """The model of a bundle, with weights, compile settings and optimizer state.
+
+    Raises: ModelFormatError, UnknownNameError, ConfigError; never a half-loaded model.
+    """
+    model = model_from_config(bundle.config, custom_objects, compiled=compiled)
+    shape = (bundle.config.get("build_config") or {}).get("input_shape")
+    if not model.is_complete() and shape is not None:
+        model(torch.zeros([1 if size is None else size for size in shape]))
+    load_arrays(model, bundle.weights, source)
+    if compiled and model._compiled is not None and bundle.optimizer:
+        _load_optimizer(model, bundle.optimizer)
+    return model
+
+
+def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Fill the weights from arrays by path.   Raises: ModelFormatError before the model is touched."""
+    wanted = list(weight_paths(model))
+    missing = [path for path, _ in wanted if path not in arrays]
+    if missing:
+        raise ModelFormatError(
+            f"{source}: it has no array {missing[0]!r} ({len(missing)} of {len(wanted)} are missing)"
+        )
+    extra = set(arrays) - {path for path, _ in wanted}
+    if extra:
+        raise ModelFormatError(f"{source}: the model has no place for {sorted(extra)[0]!r} ({len(extra)} such arrays)")
+    for path, weight in wanted:
+        want, got = tuple(weight.value().shape), tuple(arrays[path].shape)
+        if want != got:
+            raise ModelFormatError(f"{source}: {path} ({weight.name}) has shape {got}, the model needs {want}")
+    for path, weight in wanted:
+        weight.assign(torch.from_numpy(np.array(arrays[path])))
+
+
+def _load_optimizer(model: Model, arrays: Mapping[str, np.ndarray]) -> None:
+    ordered = sorted(arrays, key=lambda name: int(name.removeprefix("vars/").partition("_")[0]))
+    state = {name.removeprefix("vars/").partition("_")[2]: arrays[name] for name in ordered}
+    trainable = [weight.tensor for weight in keras_weights(model) if weight.tensor.requires_grad]
+    optimizer = model.compiled.optimizer
+    optimizer.ensure_built(trainable)
+    optimizer.load_state(state)

@@ -1,0 +1,122 @@
+"""Models to and from files and JSON, and copies of models."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dougong.core.config import custom_object_scope, serialize
+from dougong.core.errors import ConfigError, ModelFormatError
+from dougong.formats import keras_v3
+from dougong.models.bundles import from_bundle, load_arrays, to_bundle
+from dougong.models.known import layer_from_config, model_from_config
+from dougong.models.model import Model
+
+__all__ = [
+    "clone_model",
+    "load_model",
+    "load_weights",
+    "model_from_json",
+    "save_model",
+    "save_weights",
+    "to_json",
+]
+
+
+def save_model(model: Model, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
+    """Write the whole model (graph, weights, compile settings, optimizer state) to a ``.keras`` file, atomically.
+
+    Raises: ConfigError for another ending or a part without a name; SaveError, with the previous file kept.
+    """
+    path = _path(filepath, ".keras", "save")
+    include_optimizer = options.pop("include_optimizer", True)
+    if options:
+        raise ConfigError(f"save takes no argument {next(iter(options))!r}")
+    if not overwrite and path.exists():
+        raise ConfigError(f"{path} exists; use overwrite=True or another name")
+    keras_v3.write(path, to_bundle(model, with_optimizer=include_optimizer))
+
+
+def load_model(
+    filepath: str | os.PathLike[str],
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+    safe_mode: bool = True,
+) -> Model:
+    """Read a ``.keras`` file.  Nothing in it is executed.   Raises: ModelFormatError naming file, place and reason."""
+    path = _path(filepath, ".keras", "load")
+    bundle = keras_v3.read(path)
+    with custom_object_scope(custom_objects):
+        return from_bundle(bundle, compiled=compile, source=str(path))
+
+
+def save_weights(model: Model, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Write the weights alone to a ``.weights.h5`` file, atomically."""
+    path = _path(filepath, ".weights.h5", "save_weights")
+    if not overwrite and path.exists():
+        raise ConfigError(f"{path} exists; use overwrite=True or another name")
+    keras_v3.write_weights(path, to_bundle(model, with_optimizer=False))
+
+
+def load_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
+    """Fill the weights from a ``.weights.h5`` or ``.keras`` file.   Raises: ModelFormatError, the model untouched."""
+    path = Path(filepath)
+    bundle = (
+        keras_v3.read(path) if path.suffix == ".keras" else keras_v3.read_weights(_path(path, ".weights.h5", "load"))
+    )
+    load_arrays(model, bundle.weights, str(path))
+
+
+def _path(filepath: str | os.PathLike[str], ending: str, what: str) -> Path:
+    path = Path(filepath)
+    if not path.name.endswith(ending):
+        raise ConfigError(f"{what} wants a file name ending in {ending!r}, got {str(path)!r}")
+    return path
+
+
+def to_json(model: Model, **options: Any) -> str:
+    """The structure, without weights, as JSON.   Keras: ``model.to_json``."""
+    return json.dumps(serialize(model), **options)
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Model:
+    """A model with fresh weights from `to_json`'s text.   Raises: ModelFormatError for what is no JSON."""
+    try:
+        config = json.loads(json_string)
+    except (ValueError, RecursionError) as error:
+        raise ModelFormatError(f"the model's text is no JSON: {error}") from error
+    return model_from_config(config, custom_objects)
+
+
+def clone_model(
+    model: Model,
+    input_tensors: Any = None,
+    clone_function: Callable[[Any], Any] | None = None,
+    custom_objects: Mapping[str, Any] | None = None,
+) -> Model:
+    """A model of the same structure with fresh weights.  ``clone_function`` maps each layer to its copy."""
+    if input_tensors is not None:
+        raise ConfigError("clone_model makes its own inputs; call the clone on your tensors instead")
+    with custom_object_scope(custom_objects):
+        if clone_function is None:
+            return model_from_config(serialize(model), compiled=False)
+        config = serialize(model)
+        copies = {layer.name: clone_function(layer) for layer in model.layers}
+        return _with_layers(config, copies)
+
+
+def _with_layers(config: Mapping[str, Any], copies: Mapping[str, Any]) -> Model:
+    from dougong.models.graph_config import graph_from_config  # lazy: only this kind of clone needs it
+    from dougong.models.sequential import Sequential  # lazy: as above
+
+    if config["class_name"] == "Sequential":
+        return Sequential(list(copies.values()), name=config["config"].get("name"))
+
+    def layer_of(entry: Mapping[str, Any]) -> Any:
+        return copies.get(entry["name"]) or layer_from_config(entry)
+
+    inputs, outputs = graph_from_config(config["config"], layer_of)
+    return Model(inputs, outputs, name=config["config"].get("name"))

@@ -1,0 +1,295 @@
+"""The seven words of training: compile, fit, evaluate, predict, and the same for single batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dougong.core import device as devices
+from dougong.core.errors import BuildError, ConfigError
+from dougong.core.graph import leaves
+from dougong.data import as_source
+from dougong.layers.layer import Layer, layer_losses
+from dougong.metrics import Metric
+from dougong.training import fit as training
+from dougong.training.compiled import Compiled
+
+__all__ = ["Fitting"]
+
+
+class Fitting(Layer):
+    """What `Model` can do once it has an optimizer and a loss."""
+
+    _compiled: Compiled | None = None
+    stop_training: bool = False
+    history: Any = None
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool | str = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Say how to train: the optimizer, the loss to minimise, the metrics to show.   Keras: equals it.
+
+        Steps are captured and replayed unless ``run_eagerly``; ``steps_per_execution`` and ``jit_compile`` are accepted
+        and change nothing.
+        """
+        arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
+        self._compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics, run_eagerly, arguments)
+
+    @property
+    def compiled(self) -> Compiled:
+        """What `compile` set.   Raises: BuildError before that."""
+        if self._compiled is None:
+            raise BuildError(f"model {self.name!r} is not compiled: call compile(optimizer=…, loss=…) first")
+        return self._compiled
+
+    @property
+    def optimizer(self) -> Any:
+        return None if self._compiled is None else self._compiled.optimizer
+
+    @property
+    def loss(self) -> Any:
+        return None if self._compiled is None else self._compiled.objective.loss
+
+    @property
+    def device(self) -> torch.device:
+        first = next(self.parameters(), None)
+        return devices.default() if first is None else first.device
+
+    @property
+    def compute_dtype(self) -> torch.dtype:
+        return self.dtype_policy.variable_dtype
+
+    # ── Metrics and losses ──────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """The loss's mean, the metrics of compile, and those that the model or its layers hold."""
+        return self.own_metrics() if self._compiled is None else self._compiled.metrics(self)
+
+    def own_metrics(self) -> list[Metric]:
+        """The metrics that are attributes of the model or of layers in it."""
+        compiled = () if self._compiled is None else (self._compiled.loss_tracker, *self._compiled.objective.metrics)
+        known = {id(metric) for metric in compiled}
+        return [module for module in self.modules() if isinstance(module, Metric) and id(module) not in known]
+
+    @property
+    def metrics_names(self) -> list[str]:
+        return ["loss", *[metric.name for metric in self.metrics if metric.name != "loss"]]
+
+    def reset_metrics(self) -> None:
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+    ) -> Tensor:
+        """The scalar that training minimises: the compiled losses plus what layers add.  Override it for your own."""
+        objective = self.compiled.objective
+        if not objective.bound:
+            names = training_names(self, y_pred)
+            objective.bind(names, y, y_pred)
+        extra = layer_losses(self)
+        if objective.loss is None and extra:
+            total, extra = extra[0], extra[1:]
+        else:
+            total = objective.total(y, y_pred, sample_weight)
+        for one in extra:
+            total = total + one
+        return total
+
+    def loss_for_step(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Tensor:
+        """`compute_loss` as the training step calls it."""
+        return self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+
+    def known_output_names(self) -> list[str]:
+        program = getattr(self, "_program", None)
+        return [] if program is None else self.output_names  # type: ignore[attr-defined]
+
+    # ── Steps that subclasses may write ─────────────────────────────────────────────────────────────────────────────
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One update on ``data``: ``(x, y)``, ``(x, y, sample_weight)`` or ``x``.  Returns the logs."""
+        step = self.compiled.step("train", self)
+        step(_as_batch(data))
+        return step.logs()
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """Loss and metrics of one batch, without an update."""
+        step = self.compiled.step("test", self)
+        step(_as_batch(data))
+        return step.logs()
+
+    def predict_step(self, data: Any) -> Any:
+        """The outputs for one batch."""
+        return self(_as_batch(data)[0])
+
+    # ── Whole data ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Iterable[Any] | None = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: Any = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Train on ``x`` and ``y``: arrays, tensors, tables, generators, PyDatasets, torch datasets and loaders.
+
+        Returns a History: ``history.history["loss"]`` has a value an epoch; ``history.plan`` says how the steps ran.
+        Raises: ShapeError, DataError for data that do not fit; NonFiniteError before a NaN reaches the weights.
+        Keras: equals it; Ctrl-C ends training cleanly, with the best weights where there is validation data.
+        """
+        return training.fit(
+            self,
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=[callbacks] if hasattr(callbacks, "set_model") else callbacks,
+            validation_split=validation_split,
+            validation_data=validation_data,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            initial_epoch=initial_epoch,
+            steps_per_epoch=steps_per_epoch,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
+            validation_freq=validation_freq,
+        )
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Iterable[Any] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics on data: a list, a single loss, or a dict by name.   Keras: equals it."""
+        logs = training.evaluate(
+            self, x, y, sample_weight, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
+        )
+        return logs if return_dict else _as_list(logs)
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Iterable[Any] | None = None,
+    ) -> Any:
+        """The outputs for ``x`` as NumPy arrays, batch by batch.   Keras: equals it."""
+        step = self._predicting().step("predict", self)
+        return training.predict(self, step, x, batch_size=batch_size, steps=steps, callbacks=callbacks)
+
+    def _predicting(self) -> Compiled:
+        """A model that is not compiled predicts too."""
+        if self._compiled is not None:
+            return self._compiled
+        if "_uncompiled" not in self.__dict__:
+            self.__dict__["_uncompiled"] = Compiled("sgd", None, None, None, None, False, {})
+        return self.__dict__["_uncompiled"]
+
+    # ── Single batches ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def train_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One update on one batch.  The metrics run on from call to call; see `reset_metrics`.   Keras: equals it."""
+        batch = self._one_batch(x, y, sample_weight, class_weight)
+        step = self.compiled.step("train", self)
+        modes = [(module, module.training) for module in self.modules()]
+        self.train()
+        try:
+            step(batch)
+        finally:
+            for module, mode in modes:
+                module.training = mode
+        logs = step.logs()
+        return logs if return_dict else _as_list(logs)
+
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
+        """Loss and metrics of one batch.   Keras: equals it."""
+        batch = self._one_batch(x, y, sample_weight, None)
+        step = self.compiled.step("test", self)
+        step(batch)
+        logs = step.logs()
+        return logs if return_dict else _as_list(logs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch as NumPy arrays.   Keras: equals it."""
+        return self.predict(x, batch_size=max(1, len(next(iter(leaves(x))))), verbose=0)
+
+    def _one_batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Any, Any]:
+        size = len(next(iter(leaves(x))))
+        source = as_source(
+            x,
+            y,
+            sample_weight,
+            batch_size=max(1, size),
+            class_weight=class_weight,
+            device=self.device,
+            dtype=self.compute_dtype,
+        )
+        training.prepare(self, source)
+        return next(iter(source.epoch(0)))
+
+    def is_complete(self) -> bool:
+        """Whether every layer has its weights."""
+        return self.built and all(layer.built for layer in self.modules() if isinstance(layer, Layer))
+
+
+def training_names(model: Any, y_pred: Any) -> list[str]:
+    """The names of a model's outputs as its losses and metrics know them."""
+    return training.output_names(model, y_pred)
+
+
+def _as_batch(data: Any) -> tuple[Any, Any, Any]:
+    parts = tuple(data) if isinstance(data, tuple | list) else (data,)
+    if len(parts) > 3:
+        raise ConfigError(f"a batch is (x, y, sample_weight) at most, got {len(parts)} parts")
+    x, y, sample_weight = (*parts, None, None)[:3]
+    return x, y, sample_weight
+
+
+def _as_list(logs: dict[str, Any]) -> Any:
+    values = list(logs.values())
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,77 @@
+"""The explicit table from class names in files to classes, and models from their configs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from dougong import layers
+from dougong.core.config import custom_object_scope, deserialize, find_custom
+from dougong.core.errors import ConfigError, ModelFormatError
+from dougong.core.symbol import Input
+from dougong.layers.layer import Layer
+from dougong.models.graph_config import graph_from_config
+from dougong.models.model import Model
+from dougong.models.sequential import Sequential
+
+__all__ = ["layer_from_config", "model_from_config"]
+
+_GRAPH_CLASSES = ("Functional", "Model")
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return {name: getattr(layers, name) for name in layers.__all__ if isinstance(getattr(layers, name), type)}
+
+
+def layer_from_config(entry: Mapping[str, Any]) -> Layer:
+    """The layer, or nested model, of a serialized entry; unbuilt unless it is a model that knows its inputs.
+
+    Raises: UnknownNameError for a class that is neither Dougong's nor registered.
+    """
+    name = entry.get("class_name")
+    custom = find_custom(entry)
+    if custom is None and (name == "Sequential" or name in _GRAPH_CLASSES):
+        return _model(entry)
+    return deserialize(entry, _table(), "layer")
+
+
+def _model(entry: Mapping[str, Any]) -> Model:
+    config = entry.get("config")
+    if not isinstance(config, Mapping):
+        raise ModelFormatError(f"a {entry.get('class_name')} needs a config")
+    if entry.get("class_name") == "Sequential":
+        model = Sequential(name=config.get("name"), trainable=config.get("trainable", True))
+        for item in config.get("layers", ()):
+            if item.get("class_name") == "InputLayer":
+                settings = item["config"]
+                shape = settings.get("batch_shape") or settings.get("batch_input_shape")
+                model.add(
+                    Input(batch_shape=shape, dtype=settings.get("dtype"), name=settings.get("name")), rebuild=False
+                )
+            else:
+                model.add(layer_from_config(item), rebuild=False)
+        model._rebuild()
+        return model
+    inputs, outputs = graph_from_config(config, layer_from_config)
+    return Model(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+
+
+def model_from_config(
+    config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None, *, compiled: bool = True
+) -> Model:
+    """A model, with fresh weights, from its serialized form, compiled if the config says how.
+
+    Raises: ModelFormatError for a config that is not one; UnknownNameError for unknown classes.
+    """
+    if not isinstance(config, Mapping) or "class_name" not in config:
+        raise ModelFormatError("the config names no class; it is no model's")
+    with custom_object_scope(custom_objects):
+        model = layer_from_config(config)
+        if not isinstance(model, Model):
+            raise ConfigError(f"{config['class_name']} is a layer, not a model")
+        settings = config.get("compile_config")
+        if compiled and isinstance(settings, Mapping):
+            model.compile(**{key: value for key, value in settings.items() if key != "auto_scale_loss"})
+    return model

@@ -1,0 +1,269 @@
+"""`Model`: a layer that can be compiled, fitted, evaluated and saved; made from symbols or by a subclass."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+from torch import Tensor, nn
+
+from dougong.core.errors import BuildError, ShapeError, UnknownNameError
+from dougong.core.graph import leaves, map_leaves
+from dougong.core.names import unique_name
+from dougong.core.symbol import Symbol
+from dougong.layers.basic import InputLayer
+from dougong.layers.layer import Layer
+from dougong.models.fitting import Fitting
+from dougong.models.graph_config import graph_config
+from dougong.models.program import Program, module_key
+from dougong.models.summary import summarize
+
+__all__ = ["Model"]
+
+
+class Model(Fitting, Layer):
+    """A network.  ``Model(inputs, outputs)`` makes one from symbols; a subclass with ``call`` makes its own.
+
+    >>> from dougong.core.symbol import Input
+    >>> from dougong.layers.dense import Dense
+    >>> x = Input((4,))
+    >>> model = Model(x, Dense(3)(x))
+    >>> model.output_shape, model.count_params()
+    ((None, 3), 15)
+    """
+
+    keras_module: ClassVar[str] = "keras"
+    _program: Program | None = None
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, *, name: str | None = None, **options: Any) -> None:
+        if (inputs is None) is not (outputs is None):
+            raise BuildError("a functional model needs both inputs= and outputs=")
+        if name is None and inputs is not None and type(self) is Model:
+            name = unique_name("functional")
+        super().__init__(name=name, **options)
+        if inputs is not None:
+            self._adopt(Program(inputs, outputs))
+
+    def _adopt(self, program: Program) -> None:
+        """Hold the layers and constants of ``program`` and run it from now on."""
+        for layer in program.layers:
+            self._modules[module_key(layer.name)] = layer
+        program.graph  # noqa: B018  translating finds the constants
+        for name, constant in program.constants.items():
+            if isinstance(constant, nn.Parameter):
+                self.register_parameter(name, constant)
+            else:
+                self.register_buffer(name, constant)
+        self._program = program
+        self.built = True
+
+    # ── Running ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def call(self, inputs: Any) -> Any:
+        if self._program is None:
+            raise BuildError(f"{type(self).__name__} has neither call(self, inputs) nor inputs= and outputs=")
+        return self._program.run(self, self._flat_inputs(self._program, inputs))
+
+    def _flat_inputs(self, program: Program, inputs: Any) -> list[Any]:
+        """The inputs as the program wants them: by position, or by name when they come as a dict."""
+        wanted = program.flat_inputs
+        if len(wanted) == 1 and isinstance(inputs, Tensor):
+            return [inputs]
+        if isinstance(inputs, dict) and not isinstance(program.inputs, dict):
+            missing = [symbol.name for symbol in wanted if symbol.name not in inputs]
+            if missing:
+                raise ShapeError(f"model {self.name!r} needs inputs {missing}; received {sorted(inputs)}")
+            return [inputs[symbol.name] for symbol in wanted]
+        if isinstance(program.inputs, dict) and isinstance(inputs, dict):
+            inputs = {key: inputs[key] for key in program.inputs if key in inputs}
+        flat = list(leaves(inputs))
+        if len(flat) != len(wanted):
+            names = [symbol.name for symbol in wanted]
+            raise ShapeError(f"model {self.name!r} takes {len(wanted)} inputs {names}; received {len(flat)}")
+        return flat
+
+    def input_problem(self, shape: Any) -> str | None:
+        if self._program is None:
+            return None
+        given = list(_shapes(shape))
+        for symbol, one in zip(self._program.flat_inputs, given):
+            fits = len(one) == len(symbol.shape) and all(
+                want is None or have is None or want == have for want, have in zip(symbol.shape, one)
+            )
+            if not fits and not _broadcasts(symbol.shape, one):
+                return f"expects input {symbol.name!r} of shape {symbol.shape} but received {tuple(one)}"
+        return None
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if self._program is not None and args:
+            flat = self._flat_inputs(self._program, args[0])
+            if [s.shape for s in flat] == [s.shape for s in self._program.flat_inputs]:
+                return map_leaves(lambda s: Symbol(s.shape, s.dtype, name=s.name), self._program.outputs)
+        return super().compute_output_spec(*args, **kwargs)
+
+    def source(self) -> str:
+        """The straight-line Python that a functional model runs."""
+        if self._program is None:
+            raise BuildError(
+                f"model {self.name!r} runs its own call(); only a model made from symbols has generated code"
+            )
+        return self._program.source()
+
+    # ── Looking ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers one level down; a functional model's begin with its input layers."""
+        below: list[Layer] = []
+        pending = list(self.children())
+        while pending:
+            module = pending.pop(0)
+            if isinstance(module, Layer):
+                below.append(module)
+            else:
+                pending = [*module.children(), *pending]
+        return [*self._input_layers(), *below]
+
+    def _input_layers(self) -> list[Layer]:
+        if self._program is None:
+            return []
+        if "_inputs_shown" not in self.__dict__:
+            symbols = self._program.flat_inputs
+            shown = tuple(InputLayer(batch_shape=s.shape, dtype=s.dtype, name=s.name) for s in symbols)
+            self.__dict__["_inputs_shown"] = shown
+        return list(self.__dict__["_inputs_shown"])
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by name or position.   Raises: UnknownNameError listing near names."""
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise BuildError(f"model {self.name!r} has {len(layers)} layers; there is no layer {index}")
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise UnknownNameError(f"layer of {self.name!r}", name, [layer.name for layer in layers])
+
+    def _graph_or_refuse(self, what: str) -> Program:
+        if self._program is None:
+            raise BuildError(f"model {self.name!r} has no {what} yet: give it an Input, or call it on data first")
+        return self._program
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        return self._graph_or_refuse("inputs").flat_inputs
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        return self._graph_or_refuse("outputs").flat_outputs
+
+    @property
+    def input(self) -> Any:
+        return self._graph_or_refuse("input").inputs
+
+    @property
+    def output(self) -> Any:
+        return self._graph_or_refuse("output").outputs
+
+    @property
+    def input_shape(self) -> Any:
+        return map_leaves(lambda symbol: symbol.shape, self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        return map_leaves(lambda symbol: symbol.shape, self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        return [symbol.name for symbol in self.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The names by which losses and metrics are given: dict keys, or the layers that make the outputs."""
+        program = self._graph_or_refuse("outputs")
+        if isinstance(program.outputs, dict):
+            return list(program.outputs)
+        return [getattr(symbol.node.target, "name", symbol.name) for symbol in program.flat_outputs]
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[..., Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Print the layers, their output shapes and parameter counts, as Keras does."""
+        summarize(
+            self,
+            width=line_length,
+            print_fn=print_fn,
+            expand_nested=expand_nested,
+            show_trainable=show_trainable,
+            layer_range=layer_range,
+        )
+
+    # ── Files ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def keras_class_name(self) -> str | None:  # type: ignore[override]
+        return "Functional" if type(self) is Model else None
+
+    def get_config(self) -> dict[str, Any]:
+        if type(self) is Model and self._program is not None:
+            return {"name": self.name, "trainable": self.trainable, **graph_config(self._program)}
+        config = super().get_config()
+        config.pop("inputs", None)
+        config.pop("outputs", None)
+        return config
+
+    def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
+        """Write everything to a ``.keras`` file, atomically and with a checksum for each array.   Keras: the same call."""
+        _files().save_model(self, filepath, overwrite, **options)
+
+    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the weights to a ``.weights.h5`` file."""
+        _files().save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
+        """Fill the weights from a ``.weights.h5`` or ``.keras`` file."""
+        _files().load_weights(self, filepath)
+
+    def to_json(self, **options: Any) -> str:
+        """The structure as JSON; `dg.models.model_from_json` makes a model of it."""
+        return _files().to_json(self, **options)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        copy = type(self).__new__(type(self))
+        memo[id(self)] = copy
+        from copy import deepcopy  # lazy: only copies need it
+
+        for key, value in self.__dict__.items():
+            copy.__dict__[key] = None if key == "_uncompiled" else deepcopy(value, memo)
+        return copy
+
+
+def _files() -> Any:
+    from dougong.models import files  # lazy: files builds models, so it stands above this module
+
+    return files
+
+
+def _shapes(structure: Any) -> Any:
+    """The shapes in a nested structure of shapes."""
+    if isinstance(structure, dict):
+        for item in structure.values():
+            yield from _shapes(item)
+    elif isinstance(structure, list | tuple) and any(isinstance(item, list | tuple | dict) for item in structure):
+        for item in structure:
+            yield from _shapes(item)
+    else:
+        yield structure
+
+
+def _broadcasts(want: tuple[int | None, ...], have: tuple[int | None, ...]) -> bool:
+    """Keras adds or drops a last axis of one."""
+    return len(want) == len(have) + 1 and want[-1] == 1

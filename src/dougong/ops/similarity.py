@@ -1,0 +1,65 @@
+"""How alike two vectors are, one number a sample.   Shapes: ``[..., D], [..., D] -> [...]`` for ``axis=-1``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from dougong.ops.targets import EPSILON, as_pair
+
+__all__ = ["concordance_correlation", "cosine_similarity", "pearson_correlation"]
+
+
+def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    r"""The cosine of the angle between two vectors.
+
+    .. math:: \frac{t \cdot p}{\max(|t|, \epsilon)\,\max(|p|, \epsilon)}, \quad \epsilon = 10^{-7}
+
+    A zero vector gives 0.   Raises: ShapeError if the shapes differ.
+    Keras: equals what ``keras.metrics.CosineSimilarity`` averages; the loss of that name is its negative.
+
+    >>> cosine_similarity([[1.0, 0.0]], [[3.0, 4.0]])
+    tensor([0.6000])
+    """
+    y_true, y_pred = as_pair(y_true, y_pred)
+    return functional.cosine_similarity(y_true, y_pred, dim=axis, eps=EPSILON)
+
+
+def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    r"""Pearson's correlation: the mean product of the standardised values.
+
+    Constant values have no correlation: NaN.   Raises: ShapeError if the shapes differ.
+    Keras: equals ``keras.metrics.pearson_correlation``.
+
+    >>> pearson_correlation([[1.0, 2.0, 3.0]], [[2.0, 4.0, 6.0]]).round(decimals=4)
+    tensor([1.])
+    """
+    y_true, y_pred = as_pair(y_true, y_pred)
+    return (_standardised(y_true, axis) * _standardised(y_pred, axis)).mean(axis)
+
+
+def _standardised(values: Tensor, axis: int) -> Tensor:
+    variance, mean = torch.var_mean(values, axis, correction=0, keepdim=True)
+    return (values - mean) / variance.sqrt()
+
+
+def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
+    r"""Agreement with the line of equality: 1 only where the predictions are the targets.
+
+    .. math:: \frac{2\,\mathrm{cov}(t, p)}{\sigma_t^2 + \sigma_p^2 + (\mu_t - \mu_p)^2}
+
+    Raises: ShapeError if the shapes differ.   Keras: equals ``keras.metrics.concordance_correlation``.
+    Ref: Lin 1989, doi:10.2307/2532051.
+
+    >>> concordance_correlation([[1.0, 2.0, 3.0]], [[1.0, 2.0, 3.0]]).round(decimals=4)
+    tensor([1.])
+    """
+    y_true, y_pred = as_pair(y_true, y_pred)
+    true_variance, true_mean = torch.var_mean(y_true, axis, correction=0, keepdim=True)
+    pred_variance, pred_mean = torch.var_mean(y_pred, axis, correction=0, keepdim=True)
+    covariance = (y_true - true_mean) * (y_pred - pred_mean)
+    scale = true_variance + pred_variance + (true_mean - pred_mean).square()
+    return (2.0 * covariance / (scale + EPSILON)).mean(axis)

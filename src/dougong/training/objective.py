@@ -1,0 +1,218 @@
+"""What a model is trained for: losses and metrics, matched to its outputs by name or position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dougong import losses, metrics
+from dougong.core.errors import ConfigError, DataError, UnknownNameError
+from dougong.core.graph import leaves
+from dougong.losses import Loss
+from dougong.metrics import Metric
+
+__all__ = ["Objective", "by_output"]
+
+
+class _Term:
+    """One output: its loss and its metrics."""
+
+    def __init__(self, name: str, loss: Loss | None, weight: float) -> None:
+        self.name, self.loss, self.weight = name, loss, weight
+        self.plain: list[Metric] = []
+        self.weighted: list[Metric] = []
+        self.tracker: metrics.Mean | None = None
+
+
+class Objective:
+    """Losses and metrics as `compile` was given them; `bind` matches them to the outputs when a first batch shows these.
+
+    The total loss is the sum over outputs of ``loss_weights[i] * loss_i(y_i, p_i, w_i)``.
+    """
+
+    def __init__(
+        self, loss: Any = None, loss_weights: Any = None, metrics: Any = None, weighted_metrics: Any = None
+    ) -> None:
+        self.loss, self.loss_weights = loss, loss_weights
+        self.plain_metrics, self.weighted_metrics = metrics, weighted_metrics
+        self.terms: list[_Term] = []
+        self._named: dict[str, Metric] = {}
+
+    @property
+    def bound(self) -> bool:
+        return bool(self.terms)
+
+    def bind(self, names: Sequence[str], y: Any, y_pred: Any) -> None:
+        """Resolve everything for outputs called ``names``.   Raises: UnknownNameError, ConfigError."""
+        targets, outputs = by_output(y, names, "y"), list(leaves(y_pred))
+        given = _spread(self.loss, names, "loss")
+        weights = _spread(self.loss_weights, names, "loss_weights")
+        terms = []
+        for name, loss, weight, target, output in zip(names, given, weights, targets, outputs):
+            term = _Term(name, _loss(loss, target, output), 1.0 if weight is None else float(weight))
+            terms.append(term)
+        for attribute, spec in (("plain", self.plain_metrics), ("weighted", self.weighted_metrics)):
+            for term, wanted, target, output in zip(terms, _spread_metrics(spec, names), targets, outputs):
+                setattr(term, attribute, [_metric(one, term.loss, target, output) for one in wanted])
+        if sum(term.loss is not None for term in terms) > 1:
+            for term in terms:
+                term.tracker = metrics.Mean(name=f"{term.name}_loss") if term.loss is not None else None
+        self.terms = terms
+        self._named = _named(terms)
+        device = next((leaf.device for leaf in outputs if isinstance(leaf, Tensor)), None)
+        for metric in self._named.values():
+            metric.to(device)
+
+    @property
+    def metrics(self) -> list[Metric]:
+        return list(self._named.values())
+
+    @property
+    def names(self) -> list[str]:
+        return [term.name for term in self.terms]
+
+    def total(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """The weighted sum of the outputs' losses, a scalar."""
+        pairs = zip(self.terms, by_output(y, self.names, "y"), leaves(y_pred), self._weights(sample_weight))
+        parts = []
+        for term, target, output, weight in pairs:
+            if term.loss is None:
+                continue
+            value = term.loss(target, output, weight)
+            if term.tracker is not None:
+                term.tracker.update_state(value.detach())
+            parts.append(value if term.weight == 1.0 else value * term.weight)
+        if not parts:
+            raise ConfigError("there is nothing to minimise: compile with loss=…, or add losses with add_loss()")
+        total = parts[0]
+        for part in parts[1:]:
+            total = total + part
+        return total
+
+    @torch.no_grad()
+    def update(self, y: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Show the metrics one batch."""
+        pairs = zip(self.terms, by_output(y, self.names, "y"), leaves(y_pred), self._weights(sample_weight))
+        for term, target, output, weight in pairs:
+            for metric in term.plain:
+                metric.update_state(target, output)
+            for metric in term.weighted:
+                metric.update_state(target, output, weight)
+
+    def _weights(self, sample_weight: Any) -> list[Any]:
+        if sample_weight is None or isinstance(sample_weight, Tensor):
+            return [sample_weight] * len(self.terms)
+        return by_output(sample_weight, self.names, "sample_weight")
+
+    def results(self) -> dict[str, Any]:
+        """Every metric's value since the last `reset`, floats where they are single numbers."""
+        return {name: _number(metric.result()) for name, metric in self._named.items()}
+
+    def reset(self) -> None:
+        for metric in self._named.values():
+            metric.reset_state()
+
+
+def by_output(values: Any, names: Sequence[str], what: str) -> list[Any]:
+    """Values for the outputs called ``names``, given by name, by position, or as one.   Raises: DataError.
+
+    >>> by_output({"b": 2, "a": 1}, ["a", "b"], "y")
+    [1, 2]
+    """
+    if values is None or not isinstance(values, dict | list | tuple):
+        return [values] * len(names) if values is None or len(names) == 1 else _refuse(values, names, what)
+    if isinstance(values, dict):
+        unknown = [key for key in values if key not in names]
+        if unknown:
+            raise UnknownNameError(f"output in {what}", unknown[0], names)
+        return [values.get(name) for name in names]
+    flat = list(leaves(values))
+    return flat if len(flat) == len(names) else _refuse(flat, names, what)
+
+
+def _refuse(values: Any, names: Sequence[str], what: str) -> list[Any]:
+    got = len(values) if isinstance(values, list) else 1
+    raise DataError(f"{what} has {got} parts, but the model has {len(names)} outputs {list(names)}; give one for each")
+
+
+def _spread(spec: Any, names: Sequence[str], what: str) -> list[Any]:
+    """A loss or weight for each output; one alone stands for all."""
+    if isinstance(spec, Mapping) and "class_name" not in spec:
+        unknown = [key for key in spec if key not in names]
+        if unknown:
+            raise UnknownNameError(f"output in {what}", unknown[0], names)
+        return [spec.get(name) for name in names]
+    if isinstance(spec, list | tuple):
+        if len(spec) != len(names):
+            raise ConfigError(
+                f"{what} has {len(spec)} entries for {len(names)} outputs {list(names)}; give one for each"
+            )
+        return list(spec)
+    return [spec] * len(names)
+
+
+def _spread_metrics(spec: Any, names: Sequence[str]) -> list[list[Any]]:
+    """A list of metrics for each output."""
+    if spec is None:
+        return [[] for _ in names]
+    if isinstance(spec, Mapping):
+        return [_as_list(one) for one in _spread(spec, names, "metrics")]
+    items = _as_list(spec)
+    if len(names) == 1:
+        return [items[0] if len(items) == 1 and isinstance(items[0], list | tuple) else items]
+    if len(items) == len(names) and any(isinstance(item, list | tuple) for item in items):
+        return [_as_list(item) for item in items]
+    if len(items) == len(names):
+        return [_as_list(item) for item in items]
+    raise ConfigError(
+        f"metrics has {len(items)} entries for {len(names)} outputs {list(names)}; give a dict by output name"
+    )
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+def _loss(identifier: Any, target: Any, output: Any) -> Loss | None:
+    if identifier is None:
+        return None
+    if isinstance(identifier, str) and identifier == "crossentropy":
+        identifier = metrics.crossentropy_for(tuple(target.shape), tuple(output.shape))
+    found = losses.get(identifier)
+    if isinstance(found, Loss):
+        return found
+    return losses.LossFunctionWrapper(found, name=getattr(found, "__name__", "loss"))
+
+
+def _metric(identifier: Any, loss: Loss | None, target: Any, output: Any) -> Metric:
+    if isinstance(identifier, Metric):
+        return identifier
+    return metrics.for_output(identifier, loss, tuple(target.shape), tuple(output.shape))
+
+
+def _named(terms: Sequence[_Term]) -> dict[str, Metric]:
+    """Metrics by the names that logs show: prefixed by the output where there are several."""
+    named: dict[str, Metric] = {}
+    for term in terms:
+        if term.tracker is not None:
+            named[term.tracker.name] = term.tracker
+    for term in terms:
+        for metric in (*term.plain, *term.weighted):
+            name = metric.name if len(terms) == 1 else f"{term.name}_{metric.name}"
+            count, base = 1, name
+            while name in named and named[name] is not metric:
+                name, count = f"{base}_{count}", count + 1
+            named[name] = metric
+    return named
+
+
+def _number(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.item() if value.numel() == 1 else value.detach().cpu().numpy()
+    return value if isinstance(value, np.ndarray) else float(value)

@@ -1,0 +1,248 @@
+"""One step of training, testing or prediction: captured once for each shape and replayed, or run eagerly.
+
+A captured step is worth its 0.1 s only where many steps of one shape follow, so rare shapes run eagerly; both ways give
+the same numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dougong.core.errors import ConfigError
+from dougong.core.graph import leaves, pack
+from dougong.core.weights import KerasWeight, named_weights
+from dougong.layers.layer import Layer
+from dougong.optimizers import Optimizer
+from dougong.training.capture import Captured, CaptureError, capture
+from dougong.training.guard import diagnose
+from dougong.training.objective import Objective
+
+__all__ = ["CAPTURE_AFTER", "PredictStep", "Step", "TestStep", "TrainStep"]
+
+CAPTURE_AFTER = 64  # calls of one shape, seen or expected, that make a capture worth its time
+_MOST_SHAPES = 16  # beyond this the shapes are too varied to hold buffers for each
+
+Batch = tuple[Any, Any, Any]
+
+
+class Step(ABC):
+    """A function of a batch that is captured for each shape of batch.
+
+    ``plan`` is a sentence: how the step runs and, if eagerly, why.
+    """
+
+    def __init__(self, model: nn.Module, objective: Objective | None = None, *, eager: str | None = None) -> None:
+        self.model, self.objective = model, objective
+        self._total, self._count = 0.0, 0
+        self.expected = 0
+        self.plan = f"eager: {eager}" if eager else "eager"
+        self.multiply_adds = 0
+        self._refused = eager
+        self._captured: dict[Any, Captured] = {}
+        self._seen: dict[Any, int] = {}
+
+    def reset(self) -> None:
+        """Begin an epoch: means start afresh."""
+        self._total, self._count = 0.0, 0
+        if self.objective is not None:
+            self.objective.reset()
+
+    def logs(self) -> dict[str, Any]:
+        """The means since `reset`."""
+        means = {"loss": self._total / self._count if self._count else math.nan}
+        return means | (self.objective.results() if self.objective is not None else {})
+
+    def _note(self, batch: Batch, loss: float) -> float:
+        size = len(next(leaves(batch)))
+        self._total += loss * size
+        self._count += size
+        return loss
+
+    @abstractmethod
+    def function(self, batch: Batch) -> tuple[Tensor, ...]:
+        """The step's tensor arithmetic on a batch; traced, so without effects outside tensors."""
+
+    def expect(self, calls: int) -> None:
+        """Tell how many calls of the common shape are to come."""
+        self.expected = calls
+
+    def _replay(self, batch: Batch, **options: Any) -> tuple[Tensor, ...] | None:
+        """The captured function's outputs, or None if this shape runs eagerly."""
+        if self._refused is not None:
+            return None
+        flat = [leaf for leaf in leaves(batch) if leaf is not None]
+        key = (self.model.training, *[(leaf.shape, leaf.dtype) for leaf in flat])
+        captured = self._captured.get(key)
+        if captured is None:
+            captured = self._consider(key, batch, flat, options)
+            if captured is None:
+                return None
+        return captured(*flat)
+
+    def _consider(self, key: Any, batch: Batch, flat: Sequence[Tensor], options: dict[str, Any]) -> Captured | None:
+        seen = self._seen[key] = self._seen.get(key, 0) + 1
+        likely = self.expected if len(self._seen) == 1 else 0
+        if seen + likely < CAPTURE_AFTER or len(self._captured) >= _MOST_SHAPES:
+            return None
+        present = [leaf is not None for leaf in leaves(batch)]
+
+        def function(*tensors: Tensor) -> tuple[Tensor, ...]:
+            source = iter(tensors)
+            return self.function(pack(batch, [next(source) if there else None for there in present]))
+
+        try:
+            captured = capture(function, flat, **options)
+        except CaptureError as error:
+            self._refused = str(error)
+            self.plan = f"eager: {error}"
+            return None
+        self._captured[key] = captured
+        self.plan = captured.plan
+        self.multiply_adds = max(self.multiply_adds, captured.multiply_adds)
+        return captured
+
+    def _arithmetic(self) -> AbstractContextManager[Any]:
+        """Autocast where the model's policy is mixed."""
+        policy = getattr(self.model, "dtype_policy", None)
+        if policy is None or not policy.mixed:
+            return nullcontext()
+        device = next(self.model.parameters()).device.type
+        return torch.autocast(device, dtype=policy.compute_dtype)
+
+    def _show(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
+        if self.objective is not None:
+            self.objective.update(y, y_pred, sample_weight)
+
+    def _forward(self, x: Any) -> Any:
+        for module in self.model.modules():
+            if isinstance(module, Layer):
+                module._losses.clear()
+        with self._arithmetic():
+            return self.model(x)
+
+
+class TrainStep(Step):
+    """Forward, loss, backward, update.
+
+    ``step(batch)`` returns the loss as a float.   Raises: NonFiniteError before the weights change.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        objective: Objective,
+        optimizer: Optimizer,
+        loss: Callable[[Any, Any, Any, Any], Tensor],
+        *,
+        eager: str | None = None,
+    ) -> None:
+        super().__init__(model, objective, eager=eager)
+        self.optimizer, self.loss = optimizer, loss
+        weights = [(path, weight) for path, weight in named_weights(model) if weight.tensor.requires_grad]
+        if not weights:
+            raise ConfigError(
+                "the model has nothing to train: no layer has weights, or all are frozen; unfreeze some layer"
+            )
+        self.parameters = [weight.tensor for _, weight in weights]
+        optimizer.ensure_built(
+            self.parameters, [_projection(weight) for _, weight in weights], [path for path, _ in weights]
+        )
+        self._state = [b for b in model.buffers() if b.is_floating_point()]
+        self._kept = [b.clone() for b in self._state]
+
+    def function(self, batch: Batch) -> tuple[Tensor, ...]:
+        x, y, sample_weight = batch
+        y_pred = self._forward(x)
+        loss = self.loss(x, y, y_pred, sample_weight)
+        self._show(y, y_pred, sample_weight)
+        return (loss,)
+
+    def __call__(self, batch: Batch) -> float:
+        if self._state:
+            torch._foreach_copy_(self._kept, self._state)
+        outputs = self._replay(batch, gradients_of=self.parameters, gradients=self.optimizer.gradients)
+        if outputs is None:
+            outputs = self._eager(batch)
+        value = outputs[0].item()
+        if not (math.isfinite(value) and self.optimizer.gradients_finite()):
+            if self._state:
+                torch._foreach_copy_(self._state, self._kept)
+            raise diagnose(self, batch, value)
+        self.optimizer.step()
+        return self._note(batch, value)
+
+    def _eager(self, batch: Batch) -> tuple[Tensor, ...]:
+        with torch.enable_grad():
+            outputs = self.function(batch)
+            gradients = torch.autograd.grad(outputs[0], self.parameters, allow_unused=True)
+        with torch.no_grad():
+            for view, gradient in zip(self.optimizer.gradients, gradients):
+                if gradient is None:
+                    view.zero_()
+                else:
+                    view.copy_(gradient)
+        return outputs
+
+
+class TestStep(Step):
+    """Forward, loss and metrics, nothing changed in the model."""
+
+    __test__ = False  # not a pytest class
+
+    def __init__(
+        self,
+        model: Any,
+        objective: Objective,
+        loss: Callable[[Any, Any, Any, Any], Tensor],
+        *,
+        eager: str | None = None,
+    ) -> None:
+        super().__init__(model, objective, eager=eager)
+        self.loss = loss
+
+    def function(self, batch: Batch) -> tuple[Tensor, ...]:
+        x, y, sample_weight = batch
+        y_pred = self._forward(x)
+        loss = self.loss(x, y, y_pred, sample_weight)
+        self._show(y, y_pred, sample_weight)
+        return (loss,)
+
+    def __call__(self, batch: Batch) -> float:
+        with torch.no_grad():
+            outputs = self._replay(batch)
+            if outputs is None:
+                outputs = self.function(batch)
+            return self._note(batch, outputs[0].item())
+
+
+class PredictStep(Step):
+    """Forward only.  The result is valid until the next call."""
+
+    structure: Any = None
+
+    def function(self, batch: Batch) -> tuple[Tensor, ...]:
+        y_pred = self._forward(batch[0])
+        self.structure = y_pred
+        return tuple(leaf.float() if leaf.dtype is torch.bfloat16 else leaf for leaf in leaves(y_pred))
+
+    def __call__(self, batch: Batch) -> Any:
+        with torch.no_grad():
+            outputs = self._replay((batch[0], None, None))
+            if outputs is None:
+                outputs = self.function(batch)
+        return pack(self.structure, outputs)
+
+
+def _projection(weight: KerasWeight) -> Callable[[Tensor], Tensor] | None:
+    """A weight's constraint, which sees Keras's layout, as a function in torch's; None without one."""
+    constraint, layout = weight.constraint, weight.layout
+    if constraint is None:
+        return None
+    return lambda value: layout.from_keras(constraint(layout.to_keras(value)))
