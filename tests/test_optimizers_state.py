@@ -145,6 +145,16 @@ def test_slots_of_parameters_that_stay_survive_freezing_and_unfreezing():
     assert np.array_equal(again["net_conv_kernel_momentum"], before["net_conv_kernel_momentum"])
 
 
+def test_a_new_parameter_does_not_take_the_slots_of_one_that_only_changed_its_place():
+    first, second, new = (nn.Parameter(torch.zeros(2)) for _ in range(3))
+    optimizer = ours("SGD", momentum=0.5)
+    optimizer.apply([torch.ones(2), torch.ones(2)], [first, second])
+    optimizer.ensure_built([second, new])
+    momenta = [variable.value for variable in optimizer.variables if variable.parameter is not None]
+    close(momenta[0], [-0.125, -0.125], because="second keeps its own")
+    close(momenta[1], [0.0, 0.0], because="new begins afresh")
+
+
 def test_eager_training_survives_a_moved_model_and_a_foreign_zero_grad():
     model = nn.Linear(3, 2)
     optimizer = ours("SGD")

@@ -21,6 +21,7 @@ from dougong.core.torch_functions import keras_name
 
 __all__ = [
     "Configurable",
+    "constructor_names",
     "custom_object_scope",
     "custom_objects",
     "deserialize",
@@ -97,6 +98,11 @@ def _constructor_parameters(cls: type) -> list[tuple[str, inspect.Parameter]]:
         if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             break
     return list(found.items())
+
+
+def constructor_names(cls: type) -> set[str]:
+    """The names of the arguments that a class's constructor takes."""
+    return {name for name, _ in _constructor_parameters(cls)}
 
 
 def _current(owner: object, name: str, given: Any) -> Any:

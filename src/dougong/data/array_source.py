@@ -88,7 +88,7 @@ class ArraySource(IndexedSource):
         """Room for a full batch; the last, smaller batch uses its first rows."""
         pinned = self._move_to is not None and self._move_to.type == "cuda"
         full = [
-            torch.empty((self._size, *t.shape[1:]), dtype=t.dtype, device=t.device, pin_memory=pinned)
+            torch.empty((self._size, *t.shape[1:]), dtype=t.dtype, device=t.device, pin_memory=pinned and t.is_cpu)
             for t in self._tensors
         ]
         rest = [buffer[: self._count % self._size] for buffer in full]
@@ -137,5 +137,5 @@ def _fits(tensors: Sequence[Tensor], device: torch.device) -> bool:
     """Whether the arrays may live on the device: at most a quarter of the memory that is free there."""
     if device.type != "cuda":
         return True
-    size = sum(tensor.nbytes for tensor in tensors if tensor.device != device)
+    size = sum(tensor.nbytes for tensor in tensors if tensor.device.type != device.type)
     return 4 * size <= torch.cuda.mem_get_info(device)[0]

@@ -130,7 +130,7 @@ def _arrays(path: Path, max_bytes: int) -> dict[str, np.ndarray]:
             for info in archive.infolist():
                 with archive.open(info) as member:
                     arrays[info.filename.removesuffix(".npy")] = np.lib.format.read_array(member, allow_pickle=False)
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{path} cannot be read as an npz file: {error}") from error

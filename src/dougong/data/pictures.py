@@ -159,6 +159,7 @@ def _each(read: Callable[[Path], _Result], paths: Sequence[Path]) -> tuple[dict[
             return str(error) or type(error).__name__
 
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        warnings.simplefilter("ignore")  # what Pillow says of damaged metadata: the pixels are what counts
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         results = list(zip(paths, pool.map(attempt, paths)))
     good: dict[Path, Any] = {path: result for path, result in results if not isinstance(result, str)}

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
-from typing import Any, ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, NamedTuple, Self, TypedDict
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dougong.core import device, dtypes
-from dougong.core.config import Configurable, serialize
+from dougong.core.config import Configurable, constructor_names, serialize
 from dougong.core.errors import ConfigError, ShapeError, near_names
 from dougong.core.graph import leaves, map_leaves
 from dougong.core.layout import IDENTITY, Layout
@@ -330,6 +330,16 @@ class Layer(Configurable, WeightStore):
         if self.declared_input is not None:
             options["batch_input_shape"] = list(self.declared_input)
         return options | config
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Rebuild from `get_config`'s result; a class whose constructor takes no name gets it afterwards."""
+        taken = constructor_names(cls)
+        given = {key: value for key, value in config.items() if key in taken or key not in LayerOptions.__annotations__}
+        layer = super().from_config(given)
+        if "name" in config and "name" not in given:
+            layer.name = config["name"]
+        return layer
 
     def extra_repr(self) -> str:
         return f"name={self.name!r}"

@@ -1,4 +1,4 @@
-"""Max and average pooling, over windows and over everything.   Shapes: N batch, C channels; space is one to three axes."""
+"""Max and average pooling, over windows and over everything.   Shapes: N batch, C channels; space is 1 to 3 axes."""
 
 from __future__ import annotations
 

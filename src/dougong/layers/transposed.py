@@ -34,7 +34,7 @@ class TransposedConvolution(SpatialLayer):
     .. math:: y_{m,k} = f\bigl(b_k + \sum_{o s + j d = m + p} \sum_c w_{j,k,c}\, x_{o,c}\bigr)
 
     ``output_padding`` chooses among the lengths that a convolution with these strides would have shrunk to the input's.
-    Shapes: ``[N, *space, C] -> [N, *space', K]``; ``kernel`` is ``[*kernel_size, K, C]``, ``weight`` torch's view of it.
+    Shapes: ``[N, *space, C] -> [N, *space', K]``; ``kernel`` is ``[*kernel_size, K, C]``, ``weight`` torch's view.
     Raises: ConfigError for bad arguments; ShapeError for inputs of other axes or channels.
     """
 
@@ -151,7 +151,7 @@ class Conv2DTranspose(TransposedConvolution):
 
 
 class Conv3DTranspose(TransposedConvolution):
-    """Over volumes.   Keras: equals ``keras.layers.Conv3DTranspose``.
+    """Over volumes.   Keras: equals ``keras.layers.Conv3DTranspose``, whose ``data_format`` comes earlier than in 2D.
 
     >>> import torch
     >>> Conv3DTranspose(4, 2, strides=2)(torch.zeros(1, 2, 3, 4, 5)).shape
@@ -159,6 +159,18 @@ class Conv3DTranspose(TransposedConvolution):
     """
 
     rank = 3
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: Axes,
+        strides: Axes = 1,
+        padding: str = "valid",
+        data_format: str | None = None,
+        output_padding: Axes | None = None,
+        **options: Any,
+    ) -> None:
+        super().__init__(filters, kernel_size, strides, padding, output_padding, data_format, **options)
 
 
 Convolution1DTranspose = Conv1DTranspose

@@ -30,8 +30,8 @@ from dougong.losses.focal import (
     categorical_generalized_cross_entropy,
 )
 from dougong.losses.functions import FUNCTIONS
-from dougong.losses.margin import CategoricalHinge, Hinge, SquaredHinge
 from dougong.losses.loss import Loss, PointwiseLoss, reduce_weighted
+from dougong.losses.margin import CategoricalHinge, Hinge, SquaredHinge
 from dougong.losses.regression import (
     Huber,
     LogCosh,

@@ -116,11 +116,9 @@ class SparseCategoricalCrossentropy(StandardLoss):
     def batch_mean(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         if self.ignore_class is not None:
             return super().batch_mean(y_true, y_pred)
-        y_true, y_pred = ops.sparse_pair(y_true, y_pred, self.axis)
-        if self.from_logits:
-            return functional.cross_entropy(y_pred, y_true, ignore_index=ops.NO_CLASS)
-        logs = ops.log_probabilities(y_pred, from_logits=False, axis=ops.class_axis(y_pred))
-        return functional.nll_loss(logs, y_true, ignore_index=ops.NO_CLASS)
+        labels, scores, _ = ops.sparse_pair(y_true, y_pred, self.axis)
+        logs = ops.log_probabilities(scores, self.from_logits, 1)
+        return functional.nll_loss(logs, labels, ignore_index=ops.NO_CLASS)
 
 
 class KLDivergence(StandardLoss):

@@ -12,7 +12,7 @@ from dougong.core.config import custom_object_scope, serialize
 from dougong.core.errors import ConfigError, ModelFormatError
 from dougong.formats import keras_v3
 from dougong.models.bundles import from_bundle, load_arrays, to_bundle
-from dougong.models.known import layer_from_config, model_from_config
+from dougong.models.known import layer_from_config, model_from_config, model_of
 from dougong.models.model import Model
 
 __all__ = [
@@ -109,14 +109,9 @@ def clone_model(
 
 
 def _with_layers(config: Mapping[str, Any], copies: Mapping[str, Any]) -> Model:
-    from dougong.models.graph_config import graph_from_config  # lazy: only this kind of clone needs it
-    from dougong.models.sequential import Sequential  # lazy: as above
-
-    if config["class_name"] == "Sequential":
-        return Sequential(list(copies.values()), name=config["config"].get("name"))
+    """The model of ``config`` with ``copies`` in place of its layers."""
 
     def layer_of(entry: Mapping[str, Any]) -> Any:
-        return copies.get(entry["name"]) or layer_from_config(entry)
+        return copies.get(entry.get("name") or entry["config"].get("name")) or layer_from_config(entry)
 
-    inputs, outputs = graph_from_config(config["config"], layer_of)
-    return Model(inputs, outputs, name=config["config"].get("name"))
+    return model_of(config, layer_of)

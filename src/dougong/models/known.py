@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -15,7 +15,7 @@ from dougong.models.graph_config import graph_from_config
 from dougong.models.model import Model
 from dougong.models.sequential import Sequential
 
-__all__ = ["layer_from_config", "model_from_config"]
+__all__ = ["layer_from_config", "model_from_config", "model_of"]
 
 _GRAPH_CLASSES = ("Functional", "Model")
 
@@ -33,29 +33,28 @@ def layer_from_config(entry: Mapping[str, Any]) -> Layer:
     name = entry.get("class_name")
     custom = find_custom(entry)
     if custom is None and (name == "Sequential" or name in _GRAPH_CLASSES):
-        return _model(entry)
+        return model_of(entry, layer_from_config)
     return deserialize(entry, _table(), "layer")
 
 
-def _model(entry: Mapping[str, Any]) -> Model:
+def model_of(entry: Mapping[str, Any], layer_of: Callable[[Mapping[str, Any]], Any]) -> Model:
+    """The sequential or functional model of a serialized entry; ``layer_of`` makes its layers from theirs."""
     config = entry.get("config")
     if not isinstance(config, Mapping):
         raise ModelFormatError(f"a {entry.get('class_name')} needs a config")
-    if entry.get("class_name") == "Sequential":
-        model = Sequential(name=config.get("name"), trainable=config.get("trainable", True))
-        for item in config.get("layers", ()):
-            if item.get("class_name") == "InputLayer":
-                settings = item["config"]
-                shape = settings.get("batch_shape") or settings.get("batch_input_shape")
-                model.add(
-                    Input(batch_shape=shape, dtype=settings.get("dtype"), name=settings.get("name")), rebuild=False
-                )
-            else:
-                model.add(layer_from_config(item), rebuild=False)
-        model._rebuild()
-        return model
-    inputs, outputs = graph_from_config(config, layer_from_config)
-    return Model(inputs, outputs, name=config.get("name"), trainable=config.get("trainable", True))
+    name, trainable = config.get("name"), config.get("trainable", True)
+    if entry.get("class_name") != "Sequential":
+        inputs, outputs = graph_from_config(config, layer_of)
+        return Model(inputs, outputs, name=name, trainable=trainable)
+    stack: list[Any] = []
+    for item in config.get("layers", ()):
+        if item.get("class_name") == "InputLayer":
+            settings = item["config"]
+            shape = settings.get("batch_shape") or settings.get("batch_input_shape")
+            stack.append(Input(batch_shape=shape, dtype=settings.get("dtype"), name=settings.get("name")))
+        else:
+            stack.append(layer_of(item))
+    return Sequential(stack, name=name, trainable=trainable)
 
 
 def model_from_config(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable
 from typing import Any, ClassVar, Self
@@ -69,31 +70,33 @@ class Model(Fitting, Layer):
         """The inputs as the program wants them: by position, or by name when they come as a dict."""
         wanted = program.flat_inputs
         if len(wanted) == 1 and isinstance(inputs, Tensor):
-            return [inputs]
+            return [_with_last_axis(inputs, wanted[0].shape)]
         if isinstance(inputs, dict) and not isinstance(program.inputs, dict):
             missing = [symbol.name for symbol in wanted if symbol.name not in inputs]
             if missing:
                 raise ShapeError(f"model {self.name!r} needs inputs {missing}; received {sorted(inputs)}")
-            return [inputs[symbol.name] for symbol in wanted]
+            return [_with_last_axis(inputs[symbol.name], symbol.shape) for symbol in wanted]
         if isinstance(program.inputs, dict) and isinstance(inputs, dict):
             inputs = {key: inputs[key] for key in program.inputs if key in inputs}
         flat = list(leaves(inputs))
         if len(flat) != len(wanted):
             names = [symbol.name for symbol in wanted]
             raise ShapeError(f"model {self.name!r} takes {len(wanted)} inputs {names}; received {len(flat)}")
-        return flat
+        return [_with_last_axis(leaf, symbol.shape) for leaf, symbol in zip(flat, wanted)]
 
-    def input_problem(self, shape: Any) -> str | None:
+    def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
         if self._program is None:
-            return None
-        given = list(_shapes(shape))
-        for symbol, one in zip(self._program.flat_inputs, given):
-            fits = len(one) == len(symbol.shape) and all(
-                want is None or have is None or want == have for want, have in zip(symbol.shape, one)
+            return
+        for symbol, given in zip(self._program.flat_inputs, self._flat_inputs(self._program, inputs)):
+            have = tuple(given.shape)
+            fits = len(have) == len(symbol.shape) and all(
+                None in (wanted, size) or wanted == size for wanted, size in zip(symbol.shape, have)
             )
-            if not fits and not _broadcasts(symbol.shape, one):
-                return f"expects input {symbol.name!r} of shape {symbol.shape} but received {tuple(one)}"
-        return None
+            if not fits:
+                raise ShapeError(
+                    f"model {self.name!r} expects input {symbol.name!r} of shape {symbol.shape} but received {have}"
+                    f"{_reshape_advice(symbol.shape, have)}"
+                ) from cause
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         if self._program is not None and args:
@@ -252,18 +255,19 @@ def _files() -> Any:
     return files
 
 
-def _shapes(structure: Any) -> Any:
-    """The shapes in a nested structure of shapes."""
-    if isinstance(structure, dict):
-        for item in structure.values():
-            yield from _shapes(item)
-    elif isinstance(structure, list | tuple) and any(isinstance(item, list | tuple | dict) for item in structure):
-        for item in structure:
-            yield from _shapes(item)
-    else:
-        yield structure
+def _reshape_advice(wanted: tuple[int | None, ...], have: tuple[int | None, ...]) -> str:
+    """What would make ``have`` fit, where that is plain."""
+    if None in have[1:] or None in wanted[1:]:
+        return ""
+    if math.prod(filter(None, wanted[1:])) == math.prod(filter(None, have[1:])):
+        return f"; reshape it to {('batch', *wanted[1:])}".replace("'", "")
+    if len(have) + 1 == len(wanted) and have == wanted[1:]:
+        return "; one sample needs a batch axis: x[None]"
+    return ""
 
 
-def _broadcasts(want: tuple[int | None, ...], have: tuple[int | None, ...]) -> bool:
-    """Keras adds or drops a last axis of one."""
-    return len(want) == len(have) + 1 and want[-1] == 1
+def _with_last_axis(tensor: Any, wanted: tuple[int | None, ...]) -> Any:
+    """Keras gives a vector the last axis of one that the model wants."""
+    if isinstance(tensor, Tensor) and tensor.dim() + 1 == len(wanted) and wanted[-1] == 1:
+        return tensor.unsqueeze(-1)
+    return tensor

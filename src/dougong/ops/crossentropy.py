@@ -24,7 +24,6 @@ __all__ = [
     "categorical_crossentropy",
     "categorical_crossentropy_terms",
     "categorical_pair",
-    "class_axis",
     "kl_divergence",
     "log_probabilities",
     "poisson",
@@ -146,8 +145,8 @@ def categorical_crossentropy(
     return -categorical_crossentropy_terms(*pair, from_logits, label_smoothing, axis).sum(axis)
 
 
-def sparse_pair(y_true: Any, y_pred: Any, axis: int = -1) -> tuple[Tensor, Tensor]:
-    """Class numbers as int64 ``(N, ...)`` and scores with the classes on axis 1, as torch's own losses want them."""
+def sparse_pair(y_true: Any, y_pred: Any, axis: int = -1) -> tuple[Tensor, Tensor, list[int]]:
+    """Class numbers ``(M,)`` and scores ``(M, C)`` of all samples and steps, and the shape that M stands for."""
     y_pred = _floating(y_pred)
     y_true = as_tensor(y_true, torch.int64, y_pred.device)
     classless, with_one = _sparse_shapes(y_pred, axis)
@@ -157,14 +156,10 @@ def sparse_pair(y_true: Any, y_pred: Any, axis: int = -1) -> tuple[Tensor, Tenso
         advice = f"give class numbers of shape {tuple(classless)}"
         if y_true.shape == y_pred.shape:
             advice = "for one-hot targets use CategoricalCrossentropy, or " + advice
-        check_same_shape(y_true, y_pred, advice)
-        raise ShapeError(f"y_true and y_pred both have shape {tuple(y_pred.shape)}; {advice}.")
-    return y_true, y_pred if y_pred.ndim == 1 else y_pred.movedim(axis, 1)
-
-
-def class_axis(y_pred: Tensor) -> int:
-    """Where `sparse_pair` puts the classes: on axis 1, or 0 for a single sample."""
-    return min(1, y_pred.ndim - 1)
+        raise ShapeError(f"y_true has shape {tuple(y_true.shape)}, but y_pred has {tuple(y_pred.shape)}; {advice}.")
+    if y_pred.ndim != 2 or axis not in (1, -1):
+        y_true, y_pred = y_true.reshape(-1), y_pred.movedim(axis, -1).reshape(-1, y_pred.shape[axis])
+    return y_true, y_pred, classless
 
 
 def sparse_categorical_crossentropy(
@@ -179,15 +174,14 @@ def sparse_categorical_crossentropy(
     >>> sparse_categorical_crossentropy([1, 0], [[0.5, 0.5], [0.25, 0.75]])
     tensor([0.6931, 1.3863])
     """
-    y_true, y_pred = sparse_pair(y_true, y_pred, axis)
-    ignore_index = NO_CLASS if ignore_class is None else ignore_class
-    if from_logits:
-        values = functional.cross_entropy(y_pred, y_true, reduction="none", ignore_index=ignore_index)
-    else:
-        logs = log_probabilities(y_pred, from_logits=False, axis=class_axis(y_pred))
-        values = functional.nll_loss(logs, y_true, reduction="none", ignore_index=ignore_index)
+    labels, scores, shape = sparse_pair(y_true, y_pred, axis)
+    ignored = NO_CLASS if ignore_class is None else ignore_class
+    logs = log_probabilities(scores, from_logits, 1)
+    values = functional.nll_loss(logs, labels, reduction="none", ignore_index=ignored)
+    if len(shape) != 1:
+        values, labels = values.reshape(shape), labels.reshape(shape)
     if ignore_class is not None:
-        setattr(values, "_keras_mask", y_true != ignore_class)  # noqa: B010  an attribute torch does not declare
+        setattr(values, "_keras_mask", labels != ignore_class)  # noqa: B010  an attribute torch does not declare
     return values
 
 

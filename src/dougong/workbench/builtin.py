@@ -75,7 +75,7 @@ def lenet5(input_shape: Sequence[int], classes: int, *, brightest: float = 255.0
             Conv2D(120, 5, activation="relu", kernel_initializer="he_uniform", name="c5"),
             Flatten(name="flatten"),
             Dense(84, activation="relu", kernel_initializer="he_uniform", name="f6"),
-            Dense(classes, activation="softmax", name="output"),
+            Dense(classes, activation="softmax", name="predictions"),
         ],
         name="lenet5",
     )
@@ -122,10 +122,10 @@ def mlp(
     for number, units in enumerate(hidden, start=1):
         model.add(Dense(units, activation="relu", kernel_initializer="he_uniform", name=f"hidden_{number}"))
     if task == "classification":
-        model.add(Dense(outputs, activation="softmax", name="output"))
+        model.add(Dense(outputs, activation="softmax", name="predictions"))
         return model
     mean, deviation = moments(targets, outputs)
-    model.add(Dense(outputs, name="output"))
+    model.add(Dense(outputs, name="predictions"))
     model.add(Normalization(mean=mean, variance=deviation**2, invert=True, name="unscale"))
     return model
 
