@@ -104,6 +104,8 @@ def test_european_table(tmp_path):
         ("a|b\nx|y\n", "|", True),
         ("x,y\nx,y\nz,y\n", ",", False),
         ('"a, or b",c\n1,2\n', ",", True),
+        ("1 2 3\n4 5 6\n7 8\n9 9 9\n", r"\s+", False),
+        ("word\n" * 3, ",", False),
         ("1,2\n,4\n", ",", False),
     ],
 )
@@ -158,6 +160,8 @@ def test_targets_are_guessed_and_the_guess_is_noted(tmp_path):
         ("a,b,c\n1,x,1\n2,y,2\n", {"target": ["b", "c"]}, "several targets must be numbers"),
         (b"a,b\n1,2\n\xff,3\n", {}, r"not UTF-8 text \(byte 0xff in line 3\)"),
         ("a,b\n1,2\n", {"max_bytes": 10}, "raise max_bytes"),
+        ("1 2 3\n4 5 6\n7 8\n9 9 9\n", {}, "line 3, column 'column_2' is missing"),
+        ("a,b\n1,2\n" + "x" * 200_000 + ",4\n5,6\n7,8\n", {}, r"'x{37}\.\.\.' in line 3"),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path, text, options, message):

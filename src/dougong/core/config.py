@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 
-from dougong.core.errors import ConfigError, UnknownNameError
+from dougong.core.errors import BuildError, ConfigError, UnknownNameError
 from dougong.core.torch_functions import keras_name
 
 __all__ = [
@@ -108,7 +108,7 @@ def constructor_names(cls: type) -> set[str]:
 def _current(owner: object, name: str, given: Any) -> Any:
     try:
         value = getattr(owner, name)
-    except AttributeError:
+    except (AttributeError, BuildError):
         return given
     return value if _is_plain(value) and (given is None or _is_plain(given)) else given
 

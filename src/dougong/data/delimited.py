@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ def find_layout(text: str, *, delimiter: str | None = None, header: bool | None 
     if delimiter is None:
         delimiter = next((mark for mark in _DELIMITERS if _divides(lines, mark)), None)
         if delimiter is None:
-            delimiter = _BLANKS if _divides(lines, _BLANKS) else _most_frequent(lines)
+            delimiter = _BLANKS if _divides(lines, _BLANKS) else _likeliest(lines)
     rows = [_fields(line, delimiter) for line in lines]
     decimal = "," if delimiter not in (",", _BLANKS) and _has_decimal_commas(rows) else "."
     if header is None:
@@ -63,7 +64,10 @@ def find_layout(text: str, *, delimiter: str | None = None, header: bool | None 
 def _fields(line: str, delimiter: str) -> list[str]:
     if delimiter == _BLANKS:
         return line.split()
-    return [field.strip() for field in next(csv.reader([line], delimiter=delimiter), [])]
+    try:
+        return [field.strip() for field in next(csv.reader([line], delimiter=delimiter), [])]
+    except csv.Error:  # a field of more than 128 KiB
+        return line.split(delimiter)
 
 
 def _divides(lines: Sequence[str], delimiter: str) -> bool:
@@ -71,9 +75,15 @@ def _divides(lines: Sequence[str], delimiter: str) -> bool:
     return len(set(counts[1:] or counts)) == 1 and counts[-1] > 1 and counts[0] in (counts[-1], counts[-1] - 1)
 
 
-def _most_frequent(lines: Sequence[str]) -> str:
-    """The mark that most lines hold, where none divides all alike: the reader will then name the line that differs."""
-    return max(_DELIMITERS, key=lambda mark: (sum(mark in line for line in lines), mark == ","))
+def _likeliest(lines: Sequence[str]) -> str:
+    """The mark that divides most lines alike, where none divides all: the reader will then name the odd line."""
+
+    def num_alike(mark: str) -> int:
+        counts = Counter(len(_fields(line, mark)) for line in lines)
+        return max((number for count, number in counts.items() if count > 1), default=0)
+
+    found = max((*_DELIMITERS, _BLANKS), key=num_alike)
+    return found if num_alike(found) else ","
 
 
 def _has_decimal_commas(rows: Sequence[Sequence[str]]) -> bool:

@@ -190,7 +190,7 @@ def _targets(frame: Frame, names: Sequence[str], path: Path, task: Task | None) 
     if different > max(2, len(labels) // 2):
         raise DataError(
             f"{path}: the target {names[0]!r} holds {different} different texts in {len(labels)} rows, too many for "
-            f"classes (for example {str(labels.iloc[0])!r}); name another column with target=."
+            f"classes (for example {_shown(labels.iloc[0])}); name another column with target=."
         )
     return text_targets(labels.astype(str).to_numpy(), names[0], f"{path.name}: {names[0]}")
 
@@ -206,7 +206,7 @@ def _column(frame: Frame, name: str, path: Path) -> Column:
     if len(categories) > min(_MOST_CATEGORIES, max(2, len(column) // 2)):
         raise DataError(
             f"{path}: column {name!r} holds text with {len(categories)} different values in {len(column)} rows (for "
-            f"example {categories[0]!r}), too many for one input each; leave it out with ignore=[{name!r}]."
+            f"example {_shown(categories[0])}), too many for one input each; leave it out with ignore=[{name!r}]."
         )
     return Column(name, categories)
 
@@ -221,9 +221,14 @@ def _bad_number(column: Series, name: str, path: Path) -> str:
     bad = _is_no_number(column)
     line = column.index[int(bad.argmax())]
     return (
-        f"{path}: column {name!r} holds {str(column[line])!r} in line {line}, which is no number; {int(bad.sum())} of "
+        f"{path}: column {name!r} holds {_shown(column[line])} in line {line}, which is no number; {int(bad.sum())} of "
         f"{len(column)} values are none. Correct them, or leave the column out with ignore=[{name!r}]."
     )
+
+
+def _shown(value: object) -> str:
+    text = str(value)
+    return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
 def encode_columns(frame: Frame, columns: Sequence[Column]) -> np.ndarray:
@@ -244,12 +249,12 @@ def encode_columns(frame: Frame, columns: Sequence[Column]) -> np.ndarray:
             if unseen.any():
                 row = int(unseen.to_numpy().argmax())
                 raise DataError(
-                    f"column {column.name!r} holds {values.iloc[row]!r} in line {values.index[row]}, which was not in "
+                    f"column {column.name!r} holds {_shown(values.iloc[row])} in line {values.index[row]}, which was not in "
                     f"the training data; known: {', '.join(column.categories)}."
                 )
             inputs[:, at : at + width] = values.to_numpy()[:, None] == np.array(column.categories, dtype=object)
         elif values.dtype.kind not in "biuf":
-            raise DataError(f"column {column.name!r} must hold numbers, but holds {str(values.iloc[0])!r}.")
+            raise DataError(f"column {column.name!r} must hold numbers, but holds {_shown(values.iloc[0])}.")
         else:
             inputs[:, at] = values.to_numpy()
         at += width

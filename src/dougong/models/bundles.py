@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from dougong.core.config import serialize
+from dougong.core.dtypes import torch_dtype
 from dougong.core.errors import ConfigError, ModelFormatError, ShapeError
 from dougong.core.names import snake_case
 from dougong.core.weights import KerasWeight, WeightStore, keras_weights
@@ -32,7 +33,7 @@ def to_bundle(model: Model, *, with_optimizer: bool = True) -> Bundle:
     if with_optimizer and compiled is not None and compiled.optimizer.built:
         optimizer = {f"vars/{i}_{name}": value for i, (name, value) in enumerate(compiled.optimizer.state().items())}
     config = serialize(model)
-    config["build_config"] = {"input_shape": _input_shape(model)}
+    config["build_config"] = _build_config(model)
     config["compile_config"] = _compile_config(model)
     metadata = {"date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"), "dougong": {"torch": torch.__version__}}
     return Bundle(config, weights, optimizer, metadata)
@@ -43,12 +44,12 @@ def _array(weight: KerasWeight) -> np.ndarray:
     return (value.float() if value.dtype is torch.bfloat16 else value).cpu().contiguous().numpy()
 
 
-def _input_shape(model: Model) -> Any:
-    program = model._program
-    if program is None:
-        return None
-    shapes = [list(symbol.shape) for symbol in program.flat_inputs]
-    return shapes[0] if len(shapes) == 1 else shapes
+def _build_config(model: Model) -> dict[str, Any]:
+    """The shape, and for models without symbols the dtype, that the model was built for."""
+    if model._program is None:
+        return dict(model.built_for or {})
+    shapes = [list(symbol.shape) for symbol in model._program.flat_inputs]
+    return {"input_shape": shapes[0] if len(shapes) == 1 else shapes}
 
 
 def _compile_config(model: Model) -> dict[str, Any] | None:
@@ -108,13 +109,31 @@ def from_bundle(
     Raises: ModelFormatError, UnknownNameError, ConfigError; never a half-loaded model.
     """
     model = model_from_config(bundle.config, custom_objects, compiled=compiled)
-    shape = (bundle.config.get("build_config") or {}).get("input_shape")
-    if not model.is_complete() and shape is not None:
-        model(torch.zeros([1 if size is None else size for size in shape]))
+    if not model.is_complete():
+        _build(model, bundle.config.get("build_config") or {}, source)
     load_arrays(model, bundle.weights, source)
     if compiled and model._compiled is not None and bundle.optimizer:
         _load_optimizer(model, bundle.optimizer)
     return model
+
+
+def _build(model: Model, build: Mapping[str, Any], source: str) -> None:
+    """Make a subclassed model's weights by running it on zeros of the shape it was built for."""
+    shape, dtype = build.get("input_shape"), build.get("input_dtype", "float32")
+    if shape is None:
+        raise ModelFormatError(f"{source}: it does not say what shape {type(model).__name__} was built for")
+    zeros = map_shapes(lambda one: torch.zeros([size or 1 for size in one], dtype=torch_dtype(dtype)), shape)
+    with torch.no_grad():
+        model(zeros)
+
+
+def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
+    """``function`` of a shape, or of each in a list or dict of shapes."""
+    if isinstance(shape, Mapping):
+        return {key: map_shapes(function, item) for key, item in shape.items()}
+    if shape and isinstance(shape[0], list | tuple | Mapping):
+        return [map_shapes(function, item) for item in shape]
+    return function(shape)
 
 
 def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], source: str) -> None:
@@ -137,9 +156,10 @@ def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], source: str)
 
 
 def _load_optimizer(model: Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """State by position: the names of layers differ from process to process, their order does not."""
     ordered = sorted(arrays, key=lambda name: int(name.removeprefix("vars/").partition("_")[0]))
-    state = {name.removeprefix("vars/").partition("_")[2]: arrays[name] for name in ordered}
-    trainable = [weight.tensor for weight in keras_weights(model) if weight.tensor.requires_grad]
-    optimizer = model.compiled.optimizer
-    optimizer.ensure_built(trainable)
-    optimizer.load_state(state)
+    model.compiled.step("train", model)  # builds the optimizer for this model's weights
+    names = list(model.compiled.optimizer.state())
+    if len(names) != len(ordered):
+        raise ModelFormatError(f"the optimizer has {len(names)} state arrays, the file {len(ordered)}; load with compile=False")
+    model.compiled.optimizer.load_state({name: arrays[key] for name, key in zip(names, ordered)})

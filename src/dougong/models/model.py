@@ -36,6 +36,7 @@ class Model(Fitting, Layer):
 
     keras_module: ClassVar[str] = "keras"
     _program: Program | None = None
+    built_for: dict[str, Any] | None = None  # the first input's shape and dtype, where no symbols say them
 
     def __init__(self, inputs: Any = None, outputs: Any = None, *, name: str | None = None, **options: Any) -> None:
         if (inputs is None) is not (outputs is None):
@@ -58,6 +59,13 @@ class Model(Fitting, Layer):
                 self.register_buffer(name, constant)
         self._program = program
         self.built = True
+
+    def _build_for(self, args: tuple[Any, ...], kwargs: Any) -> None:
+        super()._build_for(args, kwargs)
+        if args:
+            first = next(leaves(args[0]))
+            shape = map_leaves(lambda leaf: [None, *leaf.shape[1:]], args[0])
+            self.built_for = {"input_shape": shape, "input_dtype": str(first.dtype).removeprefix("torch.")}
 
     # ── Running ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

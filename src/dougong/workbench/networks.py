@@ -13,6 +13,7 @@ import numpy as np
 from dougong import models, optimizers
 from dougong.core.errors import ConfigError, DougongError, ModelFormatError, ShapeError, UnknownNameError
 from dougong.data import Dataset
+from dougong.losses import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from dougong.optimizers.schedules import CosineDecay
 from dougong.workbench import builtin
 
@@ -84,13 +85,11 @@ def _run_program(path: Path, input_shape: tuple[int, ...], outputs: int) -> Any:
     return model
 
 
-def choose_loss(model: Any, train: Dataset) -> tuple[str | Any, list[str]]:
-    """Loss and metrics that fit the task and what the model gives out.
+def choose_loss(model: Any, train: Dataset, label_smoothing: float = 0.0) -> tuple[str | Any, list[str]]:
+    """Loss and metrics that fit the task and what the model gives out.  With label smoothing, targets must be one-hot.
 
     Raises: ShapeError if the model's output does not have one unit per class or target.
     """
-    from dougong.losses import BinaryCrossentropy, SparseCategoricalCrossentropy  # lazy: only models not yet compiled
-
     width, wanted = int(np.prod(model.predict(train.inputs[:2], verbose=0).shape[1:])), num_outputs(train)
     if train.task == "regression":
         if width != wanted:
@@ -104,6 +103,9 @@ def choose_loss(model: Any, train: Dataset) -> tuple[str | Any, list[str]]:
             f"the network gives {width} outputs, but {train.source} has {wanted} classes; "
             f"give its last layer {wanted} units."
         )
+    if label_smoothing:
+        loss = CategoricalCrossentropy(from_logits=squashed != "softmax", label_smoothing=label_smoothing)
+        return loss, ["accuracy"]
     return SparseCategoricalCrossentropy(from_logits=squashed != "softmax"), ["accuracy"]
 
 

@@ -189,10 +189,20 @@ def residuals(truth: np.ndarray, guess: np.ndarray, name: str) -> Figure:
     above.axhline(0.0, color="#9aa7b2", linewidth=1, linestyle=(0, (4, 3)))
     _points(above, guess, error)
     _style(below, f"Mean error {error.mean():.3g}, standard deviation {error.std():.3g}", "predicted − true", "samples")
-    below.hist(error, bins=min(40, max(8, round(math.sqrt(len(error))))), color=TRAIN, alpha=0.85, edgecolor="white")
+    counts, edges = _histogram(error)
+    below.stairs(counts, edges, fill=True, color=TRAIN, alpha=0.85)
     below.axvline(0.0, color=INK, linewidth=1)
     below.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=5))
     return figure
+
+
+def _histogram(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Counts and edges of 8 to 40 bins; values that are all but alike get one bin around them."""
+    middle, width = float(values.mean()), float(np.ptp(values))
+    if width <= 1e-6 * abs(middle) or width == 0.0:
+        margin = 0.5 * abs(middle) or 0.5
+        return np.array([len(values)]), np.array([middle - margin, middle + margin])
+    return np.histogram(values, bins=min(40, max(8, round(math.sqrt(len(values))))))
 
 
 def svg_uri(figure: Figure) -> str:

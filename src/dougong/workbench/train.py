@@ -211,11 +211,11 @@ def _ranges(train: Dataset) -> list[list[float]]:
 def _fit(model: Any, request: TrainRequest, recipe: Recipe, parts: _Parts) -> tuple[Any, int]:
     """Train; the model ends with the weights of its best epoch, also after Ctrl-C."""
     epochs, batch_size = request.epochs or recipe.epochs, request.batch_size or recipe.batch_size
-    trainee, train, validation = _standardised(model, parts) if request.model == "mlp" else (model, *parts.both())
+    trainee, train, validation = _prepared(model, request, recipe, parts)
     # A program may compile its network as it likes; a network read from a file starts with a fresh optimizer.
     if not (Path(request.model).suffix == ".py" and model.optimizer is not None and request.keeps_optimizer()):
         steps = epochs * -(-len(train) // batch_size)
-        loss, metrics = networks.choose_loss(model, parts.train)
+        loss, metrics = networks.choose_loss(model, parts.train, recipe.label_smoothing)
         rate = recipe.learning_rate if request.learning_rate is None else request.learning_rate
         optimizer = networks.choose_optimizer(request.optimizer, rate, steps)
         for one in (model, trainee):
@@ -232,13 +232,21 @@ def _fit(model: Any, request: TrainRequest, recipe: Recipe, parts: _Parts) -> tu
     return history, batch_size
 
 
+def _prepared(model: Any, request: TrainRequest, recipe: Recipe, parts: _Parts) -> tuple[Any, Dataset, Dataset]:
+    """The network to fit, and the training and validation parts as it takes them."""
+    if request.model == "mlp" and parts.train.task == "regression":
+        return _standardised(model, parts)
+    if recipe.label_smoothing:
+        one_hot = np.eye(parts.train.num_classes, dtype=np.float32)
+        return model, *(replace(part, targets=one_hot[part.targets]) for part in parts.both())
+    return model, *parts.both()
+
+
 def _standardised(model: Any, parts: _Parts) -> tuple[Any, Dataset, Dataset]:
     """A regressor without its last layer, and targets of deviation 1, so that each target weighs alike.
 
     The layers are shared: what the one learns, the other knows.  The loss is then the share of variance not explained.
     """
-    if parts.train.task != "regression":
-        return model, *parts.both()
     *inner, _ = [layer for layer in model.layers if not isinstance(layer, InputLayer)]
     trainee = Sequential([Input(parts.train.input_shape), *inner], name=model.name)
     mean, deviation = builtin.moments(parts.train.targets, parts.train.targets.shape[1])

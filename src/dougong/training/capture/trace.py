@@ -55,13 +55,11 @@ def trace(
             written=[value for value in recorder.outside() if value.memory.written],
             found=[tensor.detach() for tensor in [*outputs, *gradients] if tensor is not None],
         )
-    except Exception as error:
-        # An error crosses autograd's C++ on its way, and the function may have caught and changed it.
-        if recorder.refusal is not None:
-            raise recorder.refusal from error
-        raise
     finally:
         recorder.restore()
+        # The function may have caught the refusal, or changed it.
+        if recorder.refusal is not None:
+            raise recorder.refusal
 
 
 def _gradients(recorder: _Recorder, loss: Tensor, parameters: Sequence[Tensor]) -> list[Tensor | None]:
@@ -169,8 +167,7 @@ class _Recorder(TorchDispatchMode):
     def _add_outside(self, tensor: Tensor, kind: Literal["input", "outside"]) -> Value:
         if tensor.layout is not torch.strided:
             self.refuse(f"a tensor has the layout {tensor.layout}")
-        dispatch = vars(torch.Tensor)["__torch_dispatch__"]
-        if type(tensor).__dict__.get("__torch_dispatch__", dispatch) is not dispatch:
+        if getattr(type(tensor), "__torch_dispatch__", None) is not torch._C._disabled_torch_dispatch_impl:
             self.refuse(f"a tensor is of the class {type(tensor).__name__}")
         storage = tensor.untyped_storage()
         memory = self._storages.setdefault(storage._cdata, Memory(kind, storage.nbytes()))
@@ -285,9 +282,8 @@ def _default_generator(device: torch.device) -> torch.Generator:
 
 
 def _value(tensor: Tensor, memory: Memory) -> Value:
-    return Value(
-        memory, tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset()), tensor.dtype, tensor.device
-    )
+    offset = int(tensor.storage_offset())
+    return Value(memory, tuple(tensor.shape), tensor.stride(), offset, tensor.dtype, tensor.device)
 
 
 def _storage(tensor: Tensor) -> int:
