@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -645,6 +645,8 @@ _IN_PLACE: list[Callable[[Tensor, Tensor], Any]] = [
     lambda a, b: a.copy_(b),
     lambda a, b: a[1:3].add_(b[:2]),
     lambda a, b: a.T.sigmoid_(),
+    lambda a, b: a.bernoulli_(0.3),
+    lambda a, b: a.zero_(),
 ]
 _STEP = st.tuples(st.integers(0, len(_INSTRUCTIONS) + len(_IN_PLACE) - 1), st.integers(0, 9), st.integers(0, 9))
 
@@ -656,9 +658,9 @@ def _program(steps: Sequence[tuple[int, int, int]], weight: Tensor, state: Tenso
             a, b = tensors[first % len(tensors)], tensors[second % len(tensors)]
             if number < len(_INSTRUCTIONS):
                 tensors.append(_INSTRUCTIONS[number](a, b))
-            elif a is state:
+            elif 0 not in a.stride() and (a is state or not torch.is_grad_enabled()):
                 with torch.no_grad():
-                    _IN_PLACE[number - len(_INSTRUCTIONS)](a, b)
+                    _IN_PLACE[number - len(_INSTRUCTIONS)](a, b.clone())
         return sum(tensor.square().mean() for tensor in tensors), tensors[-1], tensors[len(tensors) // 2]
 
     return function
@@ -670,9 +672,14 @@ def test_random_programs_give_the_same_numbers(steps: list[tuple[int, int, int]]
     torch.manual_seed(0)
     weight = torch.randn(4, 4, requires_grad=True)
     state, twin = torch.zeros(4, 4), torch.zeros(4, 4)
-    gradient, x = torch.zeros(4, 4), torch.randn(4, 4)
-    step = capture(_program(steps, weight, state), [x], gradients_of=[weight], gradients=[gradient])
+    gradient = torch.zeros(4, 4)
     eager = _program(steps, weight, twin)
+    try:
+        torch.autograd.grad(eager(torch.ones(4, 4))[0], [weight])
+    except RuntimeError:
+        assume(False)  # autograd refuses the program: it writes to what a gradient needs
+    twin.zero_()
+    step = capture(_program(steps, weight, state), [torch.ones(4, 4)], gradients_of=[weight], gradients=[gradient])
     for seed in range(3):
         x = torch.randn(4, 4)
         torch.manual_seed(seed)
@@ -681,6 +688,26 @@ def test_random_programs_give_the_same_numbers(steps: list[tuple[int, int, int]]
         want = eager(x)
         for one, two in zip([*got, gradient, state], [*want, *torch.autograd.grad(want[0], [weight]), twin]):
             assert torch.equal(one, two.detach())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_STEP, max_size=12))
+def test_random_programs_that_write_anywhere(steps: list[tuple[int, int, int]]) -> None:
+    torch.manual_seed(0)
+    weight, state = torch.randn(4, 4), torch.zeros(4, 4)
+    weight_twin, state_twin = weight.clone(), state.clone()
+    step = capture(_program(steps, weight, state), [torch.ones(4, 4)])
+    eager = _program(steps, weight_twin, state_twin)
+    for seed in range(3):
+        x = torch.randn(4, 4)
+        x_twin = x.clone()
+        torch.manual_seed(seed)
+        got = step(x)
+        torch.manual_seed(seed)
+        with torch.no_grad():
+            want = eager(x_twin)
+        for one, two in zip([*got, x, weight, state], [*want, x_twin, weight_twin, state_twin]):
+            assert torch.equal(one, two)
 
 
 def test_the_trace_sees_every_kernel_once() -> None:

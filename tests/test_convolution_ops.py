@@ -132,7 +132,7 @@ def poolings(draw: st.DrawFn) -> dict:
     }
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(poolings())
 def test_pooling_is_tensorflows(c: dict) -> None:
     """JAX's reduce_window has TensorFlow's "same"; Keras on torch has not, where the pads are unequal."""

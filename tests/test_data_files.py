@@ -243,6 +243,7 @@ def test_idx_number_types(tmp_path, code, dtype):
         (idx(PICTURES) + b"x", "more than the 60 bytes"),
         (bytes([0, 0, 8, 3]) + struct.pack(">3I", 60000, 4000, 4000), "GiB"),
         (bytes([0, 0, 8, 1]) + struct.pack(">I", 2**30), "cut off"),
+        (bytes([0, 0, 8, 3]) + struct.pack(">3I", 0, 2**32 - 1, 2**32 - 1), "GiB"),
     ],
 )
 @pytest.mark.parametrize("zipped", [True, False])

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from closeness import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from closeness import close
 from dougong import losses
 from dougong.core.errors import ConfigError, ShapeError, UnknownNameError
 from dougong.core.names import snake_case
@@ -409,7 +409,7 @@ def test_a_changed_config_is_kept():
     close(again([[0.0]], [[3.0]]), wrapped([[0.0]], [[3.0]]), because="a wrapped function and its arguments")
 
 
-ALIASES = "mse MSE mae MAE mape MAPE msle MSLE bce BCE kld KLD".split()
+ALIASES = ["mse", "MSE", "mae", "MAE", "mape", "MAPE", "msle", "MSLE", "bce", "BCE", "kld", "KLD"]
 FUNCTIONS = [name for name in losses.__all__ if name[0].islower() and hasattr(keras.losses, name)]
 FUNCTIONS = [name for name in FUNCTIONS if name not in ("get", "serialize", "deserialize")]
 

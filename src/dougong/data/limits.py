@@ -19,10 +19,11 @@ def check_size(path: Path, shape: Sequence[int], itemsize: int, max_bytes: int) 
     >>> check_size(Path("a.npz"), (2, 3), 4, max_bytes=100)
     24
     """
-    size = math.prod(shape) * itemsize
-    if size > max_bytes:
+    # An axis of no length does not excuse the others: NumPy refuses such shapes too.
+    declared = math.prod(max(length, 1) for length in shape) * itemsize
+    if declared > max_bytes:
         raise DataError(
-            f"{path} would need {size / 2**30:.1f} GiB as an array of shape {tuple(shape)}, more than the "
+            f"{path} would need {declared / 2**30:.1f} GiB as an array of shape {tuple(shape)}, more than the "
             f"{max_bytes / 2**30:.1f} GiB allowed; use a part of it, or raise max_bytes."
         )
-    return size
+    return math.prod(shape) * itemsize

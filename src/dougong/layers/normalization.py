@@ -149,9 +149,10 @@ class BatchNormalization(_Normalization):
             gamma_constraint,
             **options,
         )
-        if renorm or synchronized:
-            word = "renorm" if renorm else "synchronized"
-            raise ConfigError(f"{word}=True is not offered; use GroupNormalization where batches are small")
+        if synchronized:
+            raise ConfigError("synchronized=True is not offered; use torch.nn.SyncBatchNorm, or GroupNormalization")
+        if set(renorm_clipping or ()) - {"rmax", "rmin", "dmax"}:
+            raise ConfigError(f"renorm_clipping takes rmax, rmin and dmax; got {sorted(renorm_clipping or ())}")
         self.momentum = float(momentum)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
@@ -166,12 +167,21 @@ class BatchNormalization(_Normalization):
         self.running_mean = self.add_weight(self._sizes, mean, name="moving_mean", trainable=False)  # type: ignore[arg-type]
         self.running_var = self.add_weight(self._sizes, variance, name="moving_variance", trainable=False)  # type: ignore[arg-type]
 
+        if self.renorm:
+            sizes: Any = self._sizes
+            self.moving_stddev = self.add_weight(sizes, self._first_deviation, name="moving_stddev", trainable=False)
+            self.renorm_mean = self.add_weight(sizes, mean, name="renorm_mean", trainable=False)
+            self.renorm_stddev = self.add_weight(sizes, self._first_deviation, name="renorm_stddev", trainable=False)
+
+    def _first_deviation(self, shape: Sequence[int], dtype: torch.dtype = torch.float32) -> Tensor:
+        return torch.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
+
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if not (self.training and self._trainable):
             return self._folded(inputs, self._infer)
         if mask is not None:
             return self._train_masked(inputs, mask)
-        return self._folded(inputs, self._train)
+        return self._folded(inputs, self._train_corrected if self.renorm else self._train)
 
     def _folded(self, inputs: Tensor, normalize: Any) -> Tensor:
         """Give ``normalize`` the input with the channels on axis 1, without a copy where strides allow it."""
@@ -191,6 +201,29 @@ class BatchNormalization(_Normalization):
         with torch.no_grad():
             self._update(mean, inverse.pow(-2) - self.epsilon)
         return y
+
+    def _train_corrected(self, x: Tensor) -> Tensor:
+        """Batch renormalization: y = x̂ r + d, with r and d as if the running statistics had been used."""
+        y, mean, inverse = torch.native_batch_norm(x, None, None, None, None, True, 0.0, self.epsilon)
+        limits = self.renorm_clipping or {}
+        with torch.no_grad():
+            deviation = inverse.reciprocal()
+            running = self.renorm_stddev.clamp_min(self.epsilon**0.5)
+            r = (deviation / running).clamp(limits.get("rmin", 0.0), limits.get("rmax"))
+            d = (mean - self.renorm_mean) / running
+            if limits.get("dmax") is not None:
+                d = d.clamp(-limits["dmax"], limits["dmax"])
+            self.renorm_mean.lerp_(mean, 1.0 - self.renorm_momentum)
+            self.renorm_stddev.lerp_(deviation, 1.0 - self.renorm_momentum)
+            self.running_mean.lerp_(mean, 1.0 - self.momentum)
+            self.moving_stddev.lerp_(deviation, 1.0 - self.momentum)
+            self.running_var.copy_(torch.relu(self.moving_stddev.square() - self.epsilon))
+        scale = r if self.weight is None else r * self.weight
+        shift = d if self.weight is None else d * self.weight
+        if self.bias is not None:
+            shift = shift + self.bias
+        shape = (-1, *(1,) * (x.ndim - 2))
+        return torch.addcmul(shift.view(shape), y, scale.view(shape))
 
     def _update(self, mean: Tensor, variance: Tensor) -> None:
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), 1.0 - self.momentum)

@@ -13,6 +13,7 @@ from typing import Any, Self, Unpack
 import torch
 from torch import Tensor
 
+from dougong.core.config import serialize
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.graph import leaves, map_leaves, pack
 from dougong.core.symbol import Shape
@@ -159,6 +160,9 @@ class RNN(Layer):
         if not isinstance(shape, tuple) or len(shape) < 3:
             return f"takes inputs of shape (batch, steps, features) but received shape {shape}; add a time axis."
         return self.cell.input_problem((shape[0], *shape[2:])) if isinstance(self.cell, Layer) else None
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"cell": serialize(self.cell)}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

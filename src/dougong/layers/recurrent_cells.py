@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dougong.core.errors import ConfigError
+from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.layout import IDENTITY, TRANSPOSED, Layout
 from dougong.core.symbol import Shape
 from dougong.layers.layer import LayerOptions
@@ -317,6 +317,8 @@ class LSTMCell(GatedCell):
     def sequence(self, x: Tensor, states: States, every: bool = False) -> tuple[Tensor, States]:
         if not self._fused or every or self._loops():
             return self._looped(x, states, every)
+        if x.shape[-1] != self.features or any(s.shape != (x.shape[0], self.units) for s in states):
+            self._refuse_sizes(x, states)
         weights = [self.weight_ih, self.weight_hh]
         if self.bias is not None:
             weights += [self.bias, self._no_bias]
@@ -326,6 +328,13 @@ class LSTMCell(GatedCell):
             self._dropped(x), state, weights, self.bias is not None, 1, 0.0, keep, False, True
         )
         return outputs, [h[0], c[0]]
+
+    def _refuse_sizes(self, x: Tensor, states: States) -> None:
+        """torch's kernel on the CPU would read beyond the weights without a word."""
+        problem = self.input_problem((x.shape[0], x.shape[2]))
+        wanted, got = (x.shape[0], self.units), " and ".join(str(tuple(state.shape)) for state in states)
+        problem = problem or f"needs states of shape {wanted} but received {got}; give one for every sample and unit."
+        raise ShapeError(f"{type(self).__name__} {self.name!r} {problem}")
 
     def _looped(self, x: Tensor, states: States, every: bool) -> tuple[Tensor, States]:
         h, c = states

@@ -1,4 +1,4 @@
-"""The tensors a metric counts in."""
+"""A metric's state in the words of Keras's variables."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_map_only
 
 __all__ = ["State"]
 
@@ -13,39 +14,43 @@ __all__ = ["State"]
 class State(Tensor):
     """A tensor with the words of a Keras variable: `assign`, `assign_add`, `assign_sub`, all in place.
 
-    In everything else it is a plain tensor: results of operations on it are plain tensors, at no cost.
+    In everything else it is the plain tensor in ``tensor``, whose memory it shares: operations see that one, because a
+    trace takes plain tensors only, and results are plain tensors.
 
-    >>> State(torch.tensor(1.0)).assign_add(2.0)
-    State(3.)
+    >>> state = State(torch.tensor(1.0))
+    >>> state.assign_add(2.0); state * 2
+    tensor(6.)
     """
 
-    __torch_function__ = torch._C._disabled_torch_function_impl  # pyright: ignore[reportAssignmentType]  as nn.Parameter
+    tensor: Tensor
 
     def __new__(cls, data: Tensor) -> Self:
-        return data.detach().as_subclass(cls)
+        plain = data.tensor if isinstance(data, State) else data.detach()
+        state = plain.as_subclass(cls)
+        state.tensor = plain
+        return state
 
-    def assign(self, value: Any) -> Self:
-        with torch.no_grad():
-            self.copy_(torch.as_tensor(value))
-        return self
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        args, kwargs = tree_map_only(State, lambda state: state.tensor, (args, kwargs or {}))
+        return func(*args, **kwargs)
 
-    def assign_add(self, value: Any) -> Self:
+    def assign(self, value: Any) -> None:
         with torch.no_grad():
-            self.add_(torch.as_tensor(value, device=self.device))
-        return self
+            self.tensor.copy_(torch.as_tensor(value))
 
-    def assign_sub(self, value: Any) -> Self:
+    def assign_add(self, value: Any) -> None:
         with torch.no_grad():
-            self.sub_(torch.as_tensor(value, device=self.device))
-        return self
+            self.tensor.add_(torch.as_tensor(value, device=self.tensor.device))
+
+    def assign_sub(self, value: Any) -> None:
+        with torch.no_grad():
+            self.tensor.sub_(torch.as_tensor(value, device=self.tensor.device))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> State:
-        copied = State(self.detach().clone())
+        copied = State(self.tensor.clone())
         memo[id(self)] = copied
         return copied
 
-    def __repr__(self) -> str:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return "State" + torch.Tensor.__repr__(self.detach()).removeprefix("tensor").removeprefix("State")
-
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        return State, (self.detach().clone().as_subclass(Tensor),)
+        return State, (self.tensor,)

@@ -26,7 +26,10 @@ class CustomStep:
         self._logs: dict[str, Any] = {}
 
     def expect(self, calls: int) -> None:
-        """Nothing to prepare: every call runs the user's code."""
+        """Nothing to expect: every call runs the user's code."""
+
+    def prepare(self, batch: Any) -> None:
+        """Nothing to prepare, either."""
 
     def reset(self) -> None:
         self._logs = {}

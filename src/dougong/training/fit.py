@@ -87,6 +87,7 @@ def fit(
     model.train()
     began = time.perf_counter()
     try:
+        step.prepare(source.peek())
         with interruption, bar, use_threads(threads_for(_work(step, source, model), torch.get_num_threads())):
             events = train(
                 step, source, epochs=range(initial_epoch, epochs), control=control,
@@ -181,6 +182,7 @@ def _evaluate(model: Any, source: Any, times: int, listeners: CallbackList) -> d
     # The training metrics of the epoch are read before this; the test step starts the same metrics afresh.
     step.reset()
     model.eval()
+    step.prepare(source.peek())
     work = _work(step, source, model) // 3
     try:
         with _averaged(model.compiled.optimizer), use_threads(threads_for(work, torch.get_num_threads())):
@@ -212,6 +214,7 @@ def predict(
     step.expect(source.num_batches or 1)
     modes = [(module, module.training) for module in model.modules() if module.training]
     model.eval()
+    step.prepare(source.peek())
     listeners.call("on_predict_begin", {})
     results: list[Any] = []
     try:

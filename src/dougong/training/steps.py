@@ -59,8 +59,7 @@ class Step(ABC):
         means = {"loss": self._total / self._count if self._count else math.nan}
         return means | (self.objective.results() if self.objective is not None else {})
 
-    def _note(self, batch: Batch, loss: float) -> float:
-        size = len(next(leaves(batch)))
+    def _note(self, loss: float, size: int) -> float:
         self._total += loss * size
         self._count += size
         return loss
@@ -73,24 +72,29 @@ class Step(ABC):
         """Tell how many calls of the common shape are to come."""
         self.expected = calls
 
-    def _replay(self, batch: Batch, **options: Any) -> tuple[Tensor, ...] | None:
+    def prepare(self, batch: Batch) -> None:
+        """Capture for batches like this one if enough of them are expected; nothing is trained."""
+        flat = _flat(batch)
+        key = _key(flat)
+        if self._refused is None and key not in self._captured and self.expected >= CAPTURE_AFTER:
+            self._capture(key, batch, flat)
+
+    def _replay(self, batch: Batch, flat: Sequence[Tensor]) -> tuple[Tensor, ...] | None:
         """The captured function's outputs, or None if this shape runs eagerly."""
         if self._refused is not None:
             return None
-        flat = [leaf for leaf in leaves(batch) if leaf is not None]
-        key = (self.model.training, *[(leaf.shape, leaf.dtype) for leaf in flat])
+        key = _key(flat)
         captured = self._captured.get(key)
         if captured is None:
-            captured = self._consider(key, batch, flat, options)
+            seen = self._seen[key] = self._seen.get(key, 0) + 1
+            if seen < CAPTURE_AFTER or len(self._captured) >= _MOST_SHAPES:
+                return None
+            captured = self._capture(key, batch, flat)
             if captured is None:
                 return None
         return captured(*flat)
 
-    def _consider(self, key: Any, batch: Batch, flat: Sequence[Tensor], options: dict[str, Any]) -> Captured | None:
-        seen = self._seen[key] = self._seen.get(key, 0) + 1
-        likely = self.expected if len(self._seen) == 1 else 0
-        if seen + likely < CAPTURE_AFTER or len(self._captured) >= _MOST_SHAPES:
-            return None
+    def _capture(self, key: Any, batch: Batch, flat: Sequence[Tensor]) -> Captured | None:
         present = [leaf is not None for leaf in leaves(batch)]
 
         def function(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -98,7 +102,7 @@ class Step(ABC):
             return self.function(pack(batch, [next(source) if there else None for there in present]))
 
         try:
-            captured = capture(function, flat, **options)
+            captured = capture(function, flat, **self._gradients())
         except CaptureError as error:
             self._refused = str(error)
             self.plan = f"eager: {error}"
@@ -107,6 +111,10 @@ class Step(ABC):
         self.plan = captured.plan
         self.multiply_adds = max(self.multiply_adds, captured.multiply_adds)
         return captured
+
+    def _gradients(self) -> dict[str, Any]:
+        """What `capture` is to differentiate by, and where the gradients go."""
+        return {}
 
     def _arithmetic(self) -> AbstractContextManager[Any]:
         """Autocast where the model's policy is mixed."""
@@ -167,7 +175,8 @@ class TrainStep(Step):
     def __call__(self, batch: Batch) -> float:
         if self._state:
             torch._foreach_copy_(self._kept, self._state)
-        outputs = self._replay(batch, gradients_of=self.parameters, gradients=self.optimizer.gradients)
+        flat = _flat(batch)
+        outputs = self._replay(batch, flat)
         if outputs is None:
             outputs = self._eager(batch)
         value = outputs[0].item()
@@ -176,7 +185,10 @@ class TrainStep(Step):
                 torch._foreach_copy_(self._state, self._kept)
             raise diagnose(self, batch, value)
         self.optimizer.step()
-        return self._note(batch, value)
+        return self._note(value, len(flat[0]))
+
+    def _gradients(self) -> dict[str, Any]:
+        return {"gradients_of": self.parameters, "gradients": self.optimizer.gradients}
 
     def _eager(self, batch: Batch) -> tuple[Tensor, ...]:
         with torch.enable_grad():
@@ -215,11 +227,12 @@ class TestStep(Step):
         return (loss,)
 
     def __call__(self, batch: Batch) -> float:
+        flat = _flat(batch)
         with torch.no_grad():
-            outputs = self._replay(batch)
+            outputs = self._replay(batch, flat)
             if outputs is None:
                 outputs = self.function(batch)
-            return self._note(batch, outputs[0].item())
+            return self._note(outputs[0].item(), len(flat[0]))
 
 
 class PredictStep(Step):
@@ -234,10 +247,24 @@ class PredictStep(Step):
 
     def __call__(self, batch: Batch) -> Any:
         with torch.no_grad():
-            outputs = self._replay((batch[0], None, None))
+            alone = (batch[0], None, None)
+            outputs = self._replay(alone, _flat(alone))
             if outputs is None:
                 outputs = self.function(batch)
         return pack(self.structure, outputs)
+
+
+def _flat(batch: Batch) -> Sequence[Tensor]:
+    """The tensors of a batch in order, without what is absent."""
+    x, y, sample_weight = batch
+    if sample_weight is None and isinstance(x, Tensor) and isinstance(y, Tensor):
+        return (x, y)
+    return [leaf for leaf in leaves(batch) if leaf is not None]
+
+
+def _key(flat: Sequence[Tensor]) -> tuple[Any, ...]:
+    """What a capture holds for."""
+    return tuple([(tensor.shape, tensor.dtype) for tensor in flat])
 
 
 def _projection(weight: KerasWeight) -> Callable[[Tensor], Tensor] | None:

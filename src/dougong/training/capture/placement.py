@@ -21,7 +21,7 @@ def placed(sizes: Sequence[int], firsts: Sequence[int], lasts: Sequence[int]) ->
     """Byte offsets of buffers of ``sizes`` bytes, each needed in steps ``firsts..lasts`` (inclusive), and the total.
 
     >>> placed([64, 64, 128], [0, 1, 2], [1, 2, 3])
-    ([128, 0, 0], 192)
+    ([0, 128, 0], 192)
     """
     count = len(sizes)
     needs = [-(-size // _ALIGNMENT) * _ALIGNMENT for size in sizes]

@@ -45,6 +45,7 @@ def trace(
             if not all(isinstance(output, Tensor) for output in outputs):
                 recorder.refuse("the function returns something that is not a tensor")
             gradients = _gradients(recorder, outputs[0], gradients_of) if gradients_of is not None else []
+        found = [tensor for tensor in [*outputs, *gradients] if tensor is not None]
         return Trace(
             inputs=[recorder.value(tensor) for tensor in recorder.inputs],
             calls=recorder.calls,
@@ -53,7 +54,7 @@ def trace(
             single=not isinstance(result, tuple | list),
             generators=recorder.generators(),
             written=[value for value in recorder.outside() if value.memory.written],
-            found=[tensor.detach() for tensor in [*outputs, *gradients] if tensor is not None],
+            found=[recorder.kept(tensor) for tensor in found],
         )
     finally:
         recorder.restore()
@@ -160,6 +161,10 @@ class _Recorder(TorchDispatchMode):
     def outside(self) -> list[Value]:
         """All tensors made outside that were read or written, inputs left out."""
         return [value for value in self._outside.values() if value.memory.kind == "outside"]
+
+    def kept(self, tensor: Tensor) -> Tensor:
+        """The tensor as it is now; an input, which may have been written to, is about to be put back."""
+        return tensor.detach().clone() if self.value(tensor).memory.kind == "input" else tensor.detach()
 
     def generators(self) -> list[torch.Generator]:
         return [generator for generator, _ in self._first_states.values()]
