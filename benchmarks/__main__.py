@@ -64,14 +64,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     shown += [] if plan.shared else [tables.starts(results)]
     shown += [tables.probes(probed), tables.failures(results)]
     shown = [table for table in shown if table.rows]
-    show(shown, console)
-    console.print(f"{minutes:.1f} minutes. Ratios are of times: below 1 is faster; (least–most of a round).")
     complete = len(cases) == len(CASES) and len(peers) == len(PEERS) and not arguments.quick
     path = arguments.out or (_RESULTS / f"{machine.slug(found)}-{date}.json" if complete else None)
-    if path is not None:
+    if path is not None:  # before anything is shown: a closed pipe must not lose a long run
         numbers = {"machine": found, "date": date, "minutes": minutes, "plan": asdict(plan)}
         numbers |= {"measurements": record(results), "probes": [asdict(one) for one in probed]}
         write(path, numbers, markdown(shown, found, f"Benchmarks, {date}"))
+    show(shown, console)
+    console.print(f"{minutes:.1f} minutes. Ratios are of times: below 1 is faster; (least–most of a round).")
+    if path is not None:
         console.print(f"written: {path} and {path.with_suffix('.md').name}")
 
 

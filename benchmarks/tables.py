@@ -27,7 +27,7 @@ class Table:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Three significant digits without an exponent.
+    """So many significant digits, without an exponent; a dash for None.
 
     >>> [number(value) for value in (0.012345, 1.5, 123.4, 12345.6, None)]
     ['0.0123', '1.50', '123', '12346', '–']
@@ -46,8 +46,8 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def spread(value: Spread | None) -> str:
     """
-    >>> spread(Spread(0.5, 0.451, 0.62)), spread(Spread(31.25, 9.5, 120.4)), spread(None)
-    ('0.50 (0.45–0.62)', '31.2 (9.50–120)', '–')
+    >>> spread(Spread(0.5, 0.0123, 0.62)), spread(Spread(31.25, 9.5, 120.4)), spread(None)
+    ('0.50 (0.012–0.62)', '31.2 (9.50–120)', '–')
     """
     if value is None:
         return _ABSENT
@@ -55,6 +55,8 @@ def spread(value: Spread | None) -> str:
 
 
 def _ratio(value: float) -> str:
+    if value < 0.1:
+        return number(value, digits=2)
     return f"{value:.{2 if value < 10 else 1 if value < 100 else 0}f}"
 
 

@@ -323,6 +323,7 @@ def test_inputs_that_do_not_fit_are_refused_with_the_layers_name(
         ("Conv2DTranspose", (4, 3), (2, 8, 8, 3), (2, 8, 8, 1), "was built for 3 channels"),
         ("DepthwiseConv2D", (3,), (2, 8, 8, 3), (2, 8, 8, 1), "was built for 3 channels"),
         ("MaxPooling1D", (3,), (2, 8, 3), (2, 2, 3), "too small for pool_size"),
+        ("Cropping1D", (2,), (2, 8, 3), (2, 4, 3), "too small for cropping"),
     ],
 )
 def test_a_built_layer_explains_what_torch_refuses(

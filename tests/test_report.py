@@ -102,7 +102,9 @@ def test_every_picture_is_readable() -> None:
 def test_worst_samples_are_named_with_their_place() -> None:
     labels, probabilities = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.99, 0.01], [0.4, 0.6]])
     page = render(
-        _report(y_true=labels, y_pred=probabilities, names=["no", "yes"], inputs=np.ones((3, 2)), sample_numbers=[7, 8, 9])
+        _report(
+            y_true=labels, y_pred=probabilities, names=["no", "yes"], inputs=np.ones((3, 2)), sample_numbers=[7, 8, 9]
+        )
     )
     rows = re.findall(r"<tr><td>(\d+)</td><td>(\w+)</td><td>(.*?)</td>", page)
     assert rows == [("8", "yes", "no (99\N{NO-BREAK SPACE}%)"), ("9", "yes", "yes (60\N{NO-BREAK SPACE}%)"),
@@ -182,7 +184,9 @@ def test_scores_are_scikit_learns() -> None:
 def test_logits_and_their_softmax_are_one(logits: list[list[float]]) -> None:
     probabilities = scores.as_probabilities(np.array(logits))
     close(probabilities.sum(axis=1), np.ones(len(logits)), because="probabilities sum to 1")
-    close(scores.as_probabilities(probabilities), probabilities, because="probabilities stay as they are", tolerance=1e-3)
+    close(
+        scores.as_probabilities(probabilities), probabilities, because="probabilities stay as they are", tolerance=1e-3
+    )
 
 
 def test_one_sigmoid_column_and_one_hot_targets() -> None:

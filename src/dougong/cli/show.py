@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["console", "error_console", "show_error", "table", "version_line"]
+__all__ = ["console", "error_console", "in_options", "show_error", "table", "version_line"]
 
 
 def console() -> Console:
@@ -27,11 +28,22 @@ def error_console() -> Console:
 def show_error(error: Exception) -> None:
     """One red line that says what is wrong and what to do, then where, if that is known."""
     out = error_console()
-    message = " ".join(str(error).split())
+    message = in_options(" ".join(str(error).split()))
     out.print(Text("error: ", style="bold red").append(message, style="red"))
     for note in getattr(error, "__notes__", ()):
         out.print(Text(f"  {note}"))
     out.print(Text("  (--traceback shows where in the program this arose)", style="dim"))
+
+
+def in_options(message: str) -> str:
+    """A message of the Python interface in the words of the command line.
+
+    >>> in_options("name another with target=, or leave rows out with skip_bad=True; ignore=['name'] too.")
+    'name another with --target, or leave rows out with --skip-bad; --ignore name too.'
+    """
+    message = message.replace("skip_bad=True", "--skip-bad").replace("batch_size=", "--batch-size ")
+    message = re.sub(r"\b(ignore|target|task|device)=\[?'([^']*)'\]?", r"--\1 \2", message)
+    return re.sub(r"\b(ignore|target|task|device)=", r"--\1", message)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[int] = ()) -> Table:

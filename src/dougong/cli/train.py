@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import re
 import shlex
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from dougong.cli.show import console
+from dougong.cli.show import console, in_options
 
 __all__ = ["train"]
+
+
+class Task(StrEnum):
+    """What is predicted."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -46,6 +54,10 @@ def train(
         str | None,
         typer.Option(help="The column of a table to predict, by name or number; several: a,b.", metavar="COL"),
     ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(help="A column of a table to leave out; may be repeated.", metavar="COL")
+    ] = None,
+    task: Annotated[Task | None, typer.Option(help="Whether numbers are classes; guessed if not given.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, metavar="N", help="Passes over the training samples.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples per step.")] = None,
     optimizer: Annotated[
@@ -88,12 +100,14 @@ def train(
 
     def say(line: str) -> None:
         if not quiet:
-            screen.print(line, markup=False)
+            screen.print(in_options(line), markup=False)
 
     request = TrainRequest(
         model=model,
         data=data,
         target=target,
+        ignore=tuple(ignore or ()),
+        task=None if task is None else task.value,
         epochs=epochs,
         batch_size=batch_size,
         optimizer=optimizer,
@@ -138,5 +152,6 @@ def _command_line(context: typer.Context) -> str:
         elif value is True:
             options.append(parameter.opts[0])
         else:
-            options += [parameter.opts[0], shlex.quote(str(value))]
+            for one in value if isinstance(value, list | tuple) else [value]:
+                options += [parameter.opts[0], shlex.quote(str(one))]
     return " ".join(words + options)

@@ -249,8 +249,8 @@ def encode_columns(frame: Frame, columns: Sequence[Column]) -> np.ndarray:
             if unseen.any():
                 row = int(unseen.to_numpy().argmax())
                 raise DataError(
-                    f"column {column.name!r} holds {_shown(values.iloc[row])} in line {values.index[row]}, which was not "
-                    f"in the training data; known: {', '.join(column.categories)}."
+                    f"column {column.name!r} holds {_shown(values.iloc[row])} in line {values.index[row]}, "
+                    f"which was not in the training data; known: {', '.join(column.categories)}."
                 )
             inputs[:, at : at + width] = values.to_numpy()[:, None] == np.array(column.categories, dtype=object)
         elif values.dtype.kind not in "biuf":

@@ -1,17 +1,18 @@
 """Layers: the standard blocks, one family a file."""
 
 from dougong.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
+from dougong.layers.adaptive_pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveAveragePooling3D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
+    AdaptiveMaxPooling3D,
+)
+from dougong.layers.attention import MultiHeadAttention
 from dougong.layers.basic import Activation, Identity, InputLayer, Lambda, Masking, TorchModuleWrapper
 from dougong.layers.classic import RBF, HardLim, LocalResponseNormalization, Maxout, Sign
-from dougong.layers.convolutional import (
-    Conv1D,
-    Conv2D,
-    Conv3D,
-    Convolution,
-    Convolution1D,
-    Convolution2D,
-    Convolution3D,
-)
+from dougong.layers.convolutional import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
 from dougong.layers.dense import Dense
 from dougong.layers.embedding import Embedding
 from dougong.layers.layer import Layer
@@ -21,7 +22,6 @@ from dougong.layers.merging import (
     Concatenate,
     Dot,
     Maximum,
-    Merge,
     Minimum,
     Multiply,
     Subtract,
@@ -36,15 +36,12 @@ from dougong.layers.merging import (
 )
 from dougong.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from dougong.layers.padding import (
-    Cropping,
     Cropping1D,
     Cropping2D,
     Cropping3D,
-    UpSampling,
     UpSampling1D,
     UpSampling2D,
     UpSampling3D,
-    ZeroPadding,
     ZeroPadding1D,
     ZeroPadding2D,
     ZeroPadding3D,
@@ -68,25 +65,22 @@ from dougong.layers.pooling import (
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
     GlobalMaxPooling3D,
-    GlobalPooling,
     MaxPool1D,
     MaxPool2D,
     MaxPool3D,
     MaxPooling1D,
     MaxPooling2D,
     MaxPooling3D,
-    Pooling,
 )
 from dougong.layers.preprocessing import Normalization, Rescaling
 from dougong.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
-from dougong.layers.recurrent_cells import GatedCell, GRUCell, LSTMCell, SimpleRNNCell
+from dougong.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
 from dougong.layers.regularization import (
     ActivityRegularization,
     AlphaDropout,
     Dropout,
     GaussianDropout,
     GaussianNoise,
-    RandomLayer,
     SpatialDropout1D,
     SpatialDropout2D,
     SpatialDropout3D,
@@ -95,14 +89,11 @@ from dougong.layers.reshaping import Flatten, Permute, RepeatVector, Reshape
 from dougong.layers.separable import (
     DepthwiseConv1D,
     DepthwiseConv2D,
-    DepthwiseConvolution,
     SeparableConv1D,
     SeparableConv2D,
-    SeparableConvolution,
     SeparableConvolution1D,
     SeparableConvolution2D,
 )
-from dougong.layers.spatial import SpatialLayer
 from dougong.layers.stacked_cells import StackedRNNCells
 from dougong.layers.transposed import (
     Conv1DTranspose,
@@ -111,8 +102,8 @@ from dougong.layers.transposed import (
     Convolution1DTranspose,
     Convolution2DTranspose,
     Convolution3DTranspose,
-    TransposedConvolution,
 )
+from dougong.layers.wrappers import Bidirectional, TimeDistributed, Wrapper
 
 __all__ = [
     "ELU",
@@ -122,6 +113,12 @@ __all__ = [
     "RNN",
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveAveragePooling3D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
+    "AdaptiveMaxPooling3D",
     "Add",
     "AlphaDropout",
     "Average",
@@ -132,6 +129,7 @@ __all__ = [
     "AvgPool2D",
     "AvgPool3D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -139,27 +137,23 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
-    "Convolution",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
     "Convolution3D",
     "Convolution3DTranspose",
-    "Cropping",
     "Cropping1D",
     "Cropping2D",
     "Cropping3D",
     "Dense",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
-    "DepthwiseConvolution",
     "Dot",
     "Dropout",
     "Embedding",
     "Flatten",
     "GRUCell",
-    "GatedCell",
     "GaussianDropout",
     "GaussianNoise",
     "GlobalAveragePooling1D",
@@ -174,7 +168,6 @@ __all__ = [
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
-    "GlobalPooling",
     "GroupNormalization",
     "HardLim",
     "Identity",
@@ -194,21 +187,18 @@ __all__ = [
     "MaxPooling3D",
     "Maximum",
     "Maxout",
-    "Merge",
     "Minimum",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "PReLU",
     "Permute",
-    "Pooling",
-    "RandomLayer",
     "ReLU",
     "RepeatVector",
     "Rescaling",
     "Reshape",
     "SeparableConv1D",
     "SeparableConv2D",
-    "SeparableConvolution",
     "SeparableConvolution1D",
     "SeparableConvolution2D",
     "Sign",
@@ -218,16 +208,14 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
-    "SpatialLayer",
     "StackedRNNCells",
     "Subtract",
+    "TimeDistributed",
     "TorchModuleWrapper",
-    "TransposedConvolution",
-    "UpSampling",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
-    "ZeroPadding",
+    "Wrapper",
     "ZeroPadding1D",
     "ZeroPadding2D",
     "ZeroPadding3D",

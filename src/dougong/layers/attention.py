@@ -160,7 +160,9 @@ class MultiHeadAttention(RandomLayer):
     def _build_for(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         given = dict(zip(("query", "value", "key"), args)) | dict(kwargs)
         if given.get("query") is None or given.get("value") is None:
-            raise ShapeError(f"MultiHeadAttention {self.name!r} is called with a query and a value: layer(query, value)")
+            raise ShapeError(
+                f"MultiHeadAttention {self.name!r} is called with a query and a value: layer(query, value)"
+            )
         shapes = [None if given.get(word) is None else tuple(given[word].shape) for word in ("query", "value", "key")]
         self.build(*shapes)  # type: ignore[arg-type]
 

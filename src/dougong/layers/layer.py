@@ -176,7 +176,7 @@ class Layer(Configurable, WeightStore):
             if type(inputs) is Tensor and getattr(inputs, "_keras_mask", None) is None:
                 try:
                     return self.call(inputs)
-                except RuntimeError as error:
+                except (RuntimeError, IndexError) as error:
                     self._check_input(inputs, error)
                     raise
         if contains_symbol(args, kwargs):

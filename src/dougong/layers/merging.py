@@ -256,9 +256,7 @@ class Dot(Merge):
     tensor([[11.]])
     """
 
-    def __init__(
-        self, axes: int | Sequence[int], normalize: bool = False, **options: Unpack[LayerOptions]
-    ) -> None:
+    def __init__(self, axes: int | Sequence[int], normalize: bool = False, **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)
         if not isinstance(axes, int) and (len(axes) != 2 or not all(isinstance(axis, int) for axis in axes)):
             raise ConfigError(f"axes must be an int or two ints, one for each input; got {axes!r}")

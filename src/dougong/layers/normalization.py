@@ -62,7 +62,9 @@ class _Normalization(Layer):
         rank = len(input_shape)
         axes = [self.axis] if isinstance(self.axis, int) else self.axis
         if not all(-rank <= axis < rank for axis in axes):
-            raise ShapeError(f"{type(self).__name__} {self.name!r} has axis {self.axis} but inputs of shape {input_shape}")
+            raise ShapeError(
+                f"{type(self).__name__} {self.name!r} has axis {self.axis} but inputs of shape {input_shape}"
+            )
         self._axes = sorted(axis % rank for axis in axes)
         self._sizes = tuple(input_shape[axis] for axis in self._axes)
         self._rank = rank
@@ -359,5 +361,14 @@ class GroupNormalization(_Normalization):
     def call(self, inputs: Tensor) -> Tensor:
         axis = self._axes[0]
         x = inputs if axis == 1 else inputs.movedim(axis, 1)
-        y = F.group_norm(x, self._num_groups, self.weight, self.bias, self.epsilon)  # type: ignore[arg-type]
+        if torch.is_grad_enabled() and not x.requires_grad:
+            # torch 2.13's gradient for channels-last inputs crashes where the input itself needs none.
+            x = x.contiguous()
+        whole = self.weight is not None and self.bias is not None
+        weight, bias = (self.weight, self.bias) if whole else (None, None)
+        y = F.group_norm(x, self._num_groups, weight, bias, self.epsilon)  # type: ignore[arg-type]
+        if not whole:  # torch's gradient has no kernel for one of the two alone
+            shape = (-1, *(1,) * (x.ndim - 2))
+            y = y if self.weight is None else y * self.weight.view(shape)
+            y = y if self.bias is None else y + self.bias.view(shape)
         return y if axis == 1 else y.movedim(1, axis)

@@ -109,7 +109,10 @@ class Cropping(SpatialLayer):
         self._slices = (*lead, *kept)
 
     def call(self, inputs: Tensor) -> Tensor:
-        return inputs[self._slices]
+        outputs = inputs[self._slices]
+        if not outputs.numel() and inputs.numel():  # slicing never fails, it only gives nothing
+            self.require(tuple(inputs.shape))
+        return outputs
 
     def output_space(self, space: Sequence[int | None]) -> Sequence[int | None]:
         return [None if length is None else length - sum(pair) for length, pair in zip(space, self._pairs)]

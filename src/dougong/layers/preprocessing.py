@@ -58,7 +58,9 @@ class Normalization(Layer):
     def build(self, input_shape: Shape) -> None:
         rank = len(input_shape)
         if not all(-rank <= axis < rank for axis in self.axis):
-            raise ShapeError(f"Normalization {self.name!r} has axis {self.axis} but inputs of shape {tuple(input_shape)}")
+            raise ShapeError(
+                f"Normalization {self.name!r} has axis {self.axis} but inputs of shape {tuple(input_shape)}"
+            )
         self._kept = tuple(sorted(axis % rank for axis in self.axis))
         sizes = tuple(input_shape[axis] for axis in self._kept)
         if None in sizes:
@@ -122,7 +124,9 @@ class Normalization(Layer):
         if len(shape) == self._rank and all(shape[axis] in (None, self._broadcast[axis]) for axis in self._kept):
             return None
         wanted = tuple(size if axis in self._kept else None for axis, size in enumerate(self._broadcast))
-        return f"was built for inputs of shape {wanted} but received shape {tuple(shape)}; bring the axes to these sizes."
+        return (
+            f"was built for inputs of shape {wanted} but received shape {tuple(shape)}; bring the axes to these sizes."
+        )
 
     def get_config(self) -> dict[str, Any]:
         mean = None if self.input_mean is None else self.input_mean.tolist()

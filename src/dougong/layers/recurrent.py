@@ -119,7 +119,8 @@ class RNN(Layer):
         if every:
             any_step, final = number[:, -1] > 0, (number[:, -1:] - 1).clamp_min(0)
             ends = [
-                _where(any_step, _take(after, final)[:, 0], before) for after, before in zip(leaves(new), leaves(states))
+                _where(any_step, _take(after, final)[:, 0], before)
+                for after, before in zip(leaves(new), leaves(states))
             ]
             states = pack(states, ends)
         return outputs, outputs[:, -1], states

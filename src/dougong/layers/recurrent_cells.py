@@ -317,16 +317,14 @@ class LSTMCell(GatedCell):
     def sequence(self, x: Tensor, states: States, every: bool = False) -> tuple[Tensor, States]:
         if not self._fused or every or self._loops():
             return self._looped(x, states, every)
-        if x.shape[-1] != self.features or any(s.shape != (x.shape[0], self.units) for s in states):
+        if x.ndim == 3 and x.shape[2] != self.features or any(s.shape != (x.shape[0], self.units) for s in states):
             self._refuse_sizes(x, states)
         weights = [self.weight_ih, self.weight_hh]
         if self.bias is not None:
             weights += [self.bias, self._no_bias]
         state = [one.unsqueeze(0) for one in states]
         keep = torch.is_grad_enabled()  # whether the kernel keeps what its gradient needs
-        outputs, h, c = torch.lstm(
-            self._dropped(x), state, weights, self.bias is not None, 1, 0.0, keep, False, True
-        )
+        outputs, h, c = torch.lstm(self._dropped(x), state, weights, self.bias is not None, 1, 0.0, keep, False, True)
         return outputs, [h[0], c[0]]
 
     def _refuse_sizes(self, x: Tensor, states: States) -> None:

@@ -132,7 +132,9 @@ class _SpatialDropout(RandomLayer):
     def input_problem(self, shape: Shape) -> str | None:
         if len(shape) == self._rank + 2:
             return None
-        return f"takes inputs with {self._rank + 2} axes, batch and channels counted, but received shape {tuple(shape)}."
+        return (
+            f"takes inputs with {self._rank + 2} axes, batch and channels counted, but received shape {tuple(shape)}."
+        )
 
 
 class SpatialDropout1D(_SpatialDropout):

@@ -102,7 +102,9 @@ class Permute(Layer):
         super().__init__(**options)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ConfigError(f"dims must hold each of 1 … {len(self.dims)} once, since the batch axis stays; got {dims}")
+            raise ConfigError(
+                f"dims must hold each of 1 … {len(self.dims)} once, since the batch axis stays; got {dims}"
+            )
 
     def call(self, inputs: Tensor) -> Tensor:
         return inputs.permute(0, *self.dims)

@@ -54,15 +54,14 @@ class Metric(Configurable, nn.Module):
         shape: Sequence[int] = (),
         initial: float | Tensor = 0.0,
         dtype: torch.dtype = torch.float32,
-    ) -> State:
+    ) -> Tensor:
         """A tensor of ``shape`` that `reset_state` sets to ``initial``; it stands in ``self.<name>`` at once."""
         # A state made within inference mode could never be written to outside of it.
         with torch.inference_mode(False):
             start = torch.as_tensor(initial, dtype=dtype, device=self._device)
-            state = State(start.expand(tuple(shape)).clone())
-        self.register_buffer(name, state, persistent=False)
+            self.register_buffer(name, start.expand(tuple(shape)).clone(), persistent=False)
         self._initial[name] = start
-        return state
+        return self.get_buffer(name)
 
     def add_variable(
         self,
@@ -72,11 +71,16 @@ class Metric(Configurable, nn.Module):
         aggregation: str = "sum",
         name: str = "",
     ) -> State:
-        """Keras's word for `add_state`; ``initializer`` is a name or an object.  Assign the result to an attribute."""
+        """A state in Keras's words, with `assign` and `assign_add`; ``initializer`` is a name or an object.
+
+        Assign the result to an attribute.
+        """
         make = initializers.get(initializer or "zeros")
         assert make is not None
         name = name or f"state_{len(self._initial)}"
-        return self.add_state(name, shape, make(tuple(shape), dtype=torch_dtype(dtype)), torch_dtype(dtype))
+        state = State(self.add_state(name, shape, make(tuple(shape), dtype=torch_dtype(dtype)), torch_dtype(dtype)))
+        self._buffers[name] = state
+        return state
 
     def add_weight(
         self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str = ""
@@ -146,7 +150,7 @@ class Metric(Configurable, nn.Module):
         return [module for module in self.children() if isinstance(module, Metric)]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, State) and name not in self._initial:
+        if isinstance(value, State):
             # `self.hits = self.add_weight(name="h")`: one name for one state, or moving it would leave a copy behind.
             for given, state in list(self._buffers.items()):
                 if state is value:
@@ -157,11 +161,11 @@ class Metric(Configurable, nn.Module):
         super().__setattr__(name, value)
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        kinds = {name: state.dtype for name, state in self._buffers.items() if state is not None}
+        before = {name: buffer for name, buffer in self._buffers.items() if buffer is not None}
         super()._apply(fn, recurse)
-        for name, dtype in kinds.items():
-            moved = self.get_buffer(name).to(dtype)  # `model.half()` is meant for weights, not for counts
-            self._buffers[name] = State(moved) if name in self._initial else moved
+        for name, buffer in before.items():
+            moved = self.get_buffer(name).to(buffer.dtype)  # `model.half()` is meant for weights, not for counts
+            self._buffers[name] = State(moved) if isinstance(buffer, State) else moved
         self._initial = {name: start.to(self._device) for name, start in self._initial.items()}
         return self
 

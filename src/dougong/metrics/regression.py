@@ -156,7 +156,9 @@ class R2Score(Metric):
         y_true, y_pred = as_pair(*self.take(y_true, y_pred))
         self.build(y_true.shape, y_pred.shape)
         # The sums below cancel in `result`; float64 leaves digits enough.
-        y_true, y_pred = y_true.reshape(len(y_true), -1).to(EXACT), y_pred.reshape(len(y_pred), -1).to(EXACT)
+        y_true, y_pred = y_true.to(EXACT), y_pred.to(EXACT)
+        if y_true.ndim == 1:
+            y_true, y_pred = y_true.unsqueeze(1), y_pred.unsqueeze(1)
         weights = y_true.new_ones(()) if sample_weight is None else self.take(sample_weight)[0].to(EXACT)
         _, weights = match_weights(y_true, weights)
         weighted = y_true * weights

@@ -65,7 +65,7 @@ class ThresholdMetric(Metric):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred, weights = self.columns(y_true, y_pred, sample_weight)
         labels = self.histogram.shape[-1]
-        row = torch.bucketize(y_pred.reshape(-1, labels), self.levels)
+        row = torch.bucketize(y_pred.reshape(-1, labels).contiguous(), self.levels)
         row = torch.add(row, y_true.reshape(-1, labels) != 0, alpha=len(self.levels) + 1)
         if weights is None:
             weights = torch.ones((), dtype=EXACT, device=row.device)

@@ -161,5 +161,7 @@ def _load_optimizer(model: Model, arrays: Mapping[str, np.ndarray]) -> None:
     model.compiled.step("train", model)  # builds the optimizer for this model's weights
     names = list(model.compiled.optimizer.state())
     if len(names) != len(ordered):
-        raise ModelFormatError(f"the optimizer has {len(names)} state arrays, the file {len(ordered)}; load with compile=False")
+        raise ModelFormatError(
+            f"the optimizer has {len(names)} state arrays, the file {len(ordered)}; load with compile=False"
+        )
     model.compiled.optimizer.load_state({name: arrays[key] for name, key in zip(names, ordered)})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -38,12 +37,13 @@ def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     tensor([1.])
     """
     y_true, y_pred = as_pair(y_true, y_pred)
-    return (_standardised(y_true, axis) * _standardised(y_pred, axis)).mean(axis)
+    y_true, y_pred = _centred(y_true, axis), _centred(y_pred, axis)
+    scale = (y_true.square().mean(axis) * y_pred.square().mean(axis)).sqrt()
+    return (y_true * y_pred).mean(axis) / scale
 
 
-def _standardised(values: Tensor, axis: int) -> Tensor:
-    variance, mean = torch.var_mean(values, axis, correction=0, keepdim=True)
-    return (values - mean) / variance.sqrt()
+def _centred(values: Tensor, axis: int) -> Tensor:
+    return values - values.mean(axis, keepdim=True)
 
 
 def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
@@ -58,8 +58,7 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     tensor([1.])
     """
     y_true, y_pred = as_pair(y_true, y_pred)
-    true_variance, true_mean = torch.var_mean(y_true, axis, correction=0, keepdim=True)
-    pred_variance, pred_mean = torch.var_mean(y_pred, axis, correction=0, keepdim=True)
-    covariance = (y_true - true_mean) * (y_pred - pred_mean)
-    scale = true_variance + pred_variance + (true_mean - pred_mean).square()
-    return (2.0 * covariance / (scale + EPSILON)).mean(axis)
+    offset = y_true.mean(axis) - y_pred.mean(axis)
+    y_true, y_pred = _centred(y_true, axis), _centred(y_pred, axis)
+    scale = y_true.square().mean(axis) + y_pred.square().mean(axis) + offset.square()
+    return 2.0 * (y_true * y_pred).mean(axis) / (scale + EPSILON)

@@ -1,1 +1,1 @@
-
+"""Training: the loop, steps captured and eager, callbacks."""

@@ -45,7 +45,7 @@ class Recipe:
 
 BUILT_IN = {
     "lenet5": Recipe("LeNet-5", epochs=30, batch_size=32, learning_rate=2e-3, label_smoothing=0.1),
-    "mlp": Recipe("MLP", epochs=200, batch_size=32, learning_rate=1e-3),
+    "mlp": Recipe("MLP", epochs=200, batch_size=32, learning_rate=3e-3, label_smoothing=0.05),
 }
 
 
@@ -106,15 +106,18 @@ def mlp(
     *,
     inputs: np.ndarray | None = None,
     targets: np.ndarray | None = None,
-    hidden: Sequence[int] = (64, 32),
+    hidden: Sequence[int] | None = None,
 ) -> Sequential:
     """Scaling, hidden ReLU layers, and softmax or plain outputs.   Shapes: ``[N, F] -> [N, K]`` or ``[N, T]``.
 
     The layers ``scale`` and ``unscale`` take means and deviations from ``inputs`` and ``targets`` of the training part.
+    ``hidden`` is 32 units for less than 2,000 samples, which more would only memorise, else 128 and 64.
 
     >>> mlp((4,), 3, "classification").count_params(), mlp((4,), 1, "regression").layers[-1].name
-    (2499, 'unscale')
+    (259, 'unscale')
     """
+    if hidden is None:
+        hidden = (128, 64) if inputs is not None and len(inputs) >= 2000 else (32,)
     model = Sequential(name="mlp")
     model.add(Input(tuple(input_shape)))
     if len(input_shape) > 1:

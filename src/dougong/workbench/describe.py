@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["describe_run", "summary_text"]
 
 _CURVES = {
-    "classification": {"loss": "cross-entropy (nats)", "accuracy": "classified rightly"},
-    "regression": {"loss": "mean squared error", "mae": "mean absolute error"},
+    "classification": {"loss": "cross-entropy (nats)", "accuracy": "classified rightly", "binary_accuracy": "right"},
+    "regression": {"loss": "mean squared error (target units²)", "mae": "target units"},
 }
-_STANDARDISED = {"loss": "mean squared error (share of variance)", "mae": "mean absolute error (deviations)"}
+_STANDARDISED = {"loss": "mean squared error (share of variance)", "mae": "standard deviations of the target"}
 
 
 def describe_run(
@@ -35,10 +35,9 @@ def describe_run(
 ) -> Report:
     """The report of a run, on its test part; ``rows`` says where the test samples stand in the data."""
     title = f"{_title(record)} on {_short_source(str(record.data['source']))}"
-    standardised = record.task == "regression" and record.model["from"] == "mlp"
     return Report(
         title=title,
-        subtitle=f"{record.started.replace('T', ' ')} · {record.command}",
+        subtitle=f"{record.started[:16].replace('T', ' ')} · {record.command}",
         task=record.task,
         history=history,
         y_true=test.targets,
@@ -48,7 +47,7 @@ def describe_run(
         input_names=test.input_names,
         sample_numbers=rows.tolist(),
         cards=_cards(record),
-        curve_labels=_STANDARDISED if standardised else _CURVES[record.task],
+        curve_labels=_curve_labels(record),
         summary=summary_text(model),
         notes=list(record.data["notes"]),
         facts=_facts(record),
@@ -62,6 +61,15 @@ def summary_text(model: Any) -> str:
     lines: list[str] = []
     model.summary(print_fn=lambda line, **_: lines.append(str(line)))
     return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(lines))
+
+
+def _curve_labels(record: Record) -> Mapping[str, str]:
+    recipe = BUILT_IN.get(str(record.model["from"]))
+    if record.task == "regression":
+        return _STANDARDISED if recipe else _CURVES["regression"]
+    if recipe and recipe.label_smoothing:
+        return _CURVES["classification"] | {"loss": "cross-entropy with smoothed labels (nats)"}
+    return _CURVES["classification"]
 
 
 def _title(record: Record) -> str:
@@ -80,8 +88,7 @@ def _cards(record: Record) -> list[tuple[str, str]]:
         cards += [(f"{metrics['cross_entropy']:.3g} nats", "test cross-entropy")]
     else:
         unit = record.target_names[0] if len(record.target_names) == 1 else "all targets"
-        cards = [(f"{metrics['r2']:.3f}", "test R²"), (f"{metrics['mse']:.4g}", "test MSE (target units²)")]
-        cards += [(f"{metrics['rmse']:.4g}", f"test RMSE ({unit})")]
+        cards = [(f"{metrics['r2']:.3f}", "test R²"), (f"{metrics['rmse']:.4g}", f"test RMSE, {unit}")]
     cards += [(f"{parts['train']:,}", f"training samples, {parts['validation']:,} more choose the epoch")]
     cards += [(f"{parts['test']:,}", "test samples, never seen in training")]
     cards += [(f"{record.model['parameters']:,}", "parameters")]

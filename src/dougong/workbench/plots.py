@@ -25,6 +25,7 @@ INK, QUIET, GRID = "#22303c", "#6b7a88", "#e3e8ec"
 TRAIN, VALIDATION, BEST = "#2b6cb0", "#d9622b", "#2f855a"
 # Okabe and Ito's colours, told apart by colour-blind readers too, in an order that reads well on white.
 SERIES = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c6bb1", "#7f7f7f", "#a6761d", "#1b1b1b"]
+_TITLES = {"mae": "Mean absolute error", "mse": "Mean squared error", "auc": "AUC", "binary_accuracy": "Accuracy"}
 MANY_POINTS = 2000  # more than these in one scatter are drawn as pixels, or the SVG would grow by megabytes
 
 
@@ -65,7 +66,7 @@ def learning_curves(history: Mapping[str, Sequence[float]], labels: Mapping[str,
 
 
 def _curve(axes: Axes, key: str, lines: Mapping[str, list[float]], label: str, best: int | None) -> None:
-    _style(axes, key.replace("_", " ").capitalize(), "epoch", label)
+    _style(axes, _TITLES.get(key, key.replace("_", " ").capitalize()), "epoch", label)
     for name, colour, title in ((key, TRAIN, "training"), ("val_" + key, VALIDATION, "validation")):
         if name in lines:
             epochs = np.arange(1, len(lines[name]) + 1)

@@ -21,7 +21,7 @@ from dougong.workbench.storage import write_text
 __all__ = ["Report", "render", "write_report"]
 
 MOST_TARGETS = 4  # plots of more targets than these would bury the rest; their numbers are still in the table
-MOST_COLUMNS = 9
+MOST_COLUMNS = 8
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from dougong.core.errors import ConfigError
 from dougong.core.seeds import set_random_seed
 from dougong.core.symbol import Input
 from dougong.data import Dataset, open_data
+from dougong.data.dataset import Task
 from dougong.layers.basic import InputLayer
 from dougong.models import Sequential
 from dougong.training.callbacks import EarlyStopping
@@ -49,6 +50,8 @@ class TrainRequest:
     model: str
     data: str
     target: str | None = None
+    ignore: tuple[str, ...] = ()
+    task: Task | None = None
     epochs: int | None = None
     batch_size: int | None = None
     optimizer: str | None = None
@@ -129,7 +132,14 @@ def train(request: TrainRequest, say: Say = _silence) -> TrainResult:
         raise ConfigError("epochs and batch size must be at least 1.")
     started, clock = datetime.now().astimezone(), time.perf_counter()
     device = devices.parse(request.device)
-    data = open_data(request.data, target=_target(request.target), size=request.image_size, skip_bad=request.skip_bad)
+    data = open_data(
+        request.data,
+        target=_target(request.target),
+        ignore=request.ignore,
+        task=request.task,
+        size=request.image_size,
+        skip_bad=request.skip_bad,
+    )
     parts = _split(data, request)
     say(_describe(data, parts))
     for note in data.notes:

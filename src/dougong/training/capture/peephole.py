@@ -33,8 +33,7 @@ def simplified(trace: Trace) -> Trace:
     calls: list[Call] = []
     same = _Same()
     for call in trace.calls:
-        call.args, call.kwargs = same.now(call.args), same.now(call.kwargs)
-        call.writes = same.now(call.writes)
+        same.bring_up_to_date(call)
         kept = _unchanged(call)
         if kept is not None:
             same.stands_for(call.result, kept)
@@ -60,13 +59,27 @@ class _Same:
         self._keep: list[Value] = []
         self._versions: dict[int, int] = {}
         self._known: dict[str, Any] = {}
+        self._moved: dict[int, tuple[Memory, int]] = {}
 
     def now(self, tree: Any) -> Any:
         return replaced(tree, Value, lambda value: self._instead.get(id(value), value))
 
+    def bring_up_to_date(self, call: Call) -> None:
+        """Let the call speak of Values, and of memories, that are still there."""
+        call.args, call.kwargs = self.now(call.args), self.now(call.kwargs)
+        call.writes, call.result = self.now(call.writes), self.now(call.result)
+        for value in call.results():
+            if id(value.memory) in self._moved:
+                memory, distance = self._moved[id(value.memory)]
+                value.memory, value.offset = memory, value.offset + distance
+                if call.name == "as_strided" and len(call.args) == 4 and call.args[3] is not None:
+                    call.args = (*call.args[:3], call.args[3] + distance)
+
     def stands_for(self, old: Any, new: Any) -> None:
         for before, after in zip(values_in(old), values_in(new), strict=True):
             self._instead[id(before)] = after
+            if before.memory is not after.memory:
+                self._moved[id(before.memory)] = after.memory, after.offset - before.offset
             self._keep.append(before)
 
     def seen_before(self, call: Call) -> bool:
