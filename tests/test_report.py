@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from closeness import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as peers
 
+from closeness import close
 from dougong.core.errors import SaveError
 from dougong.workbench import plots, scores
 from dougong.workbench.report import Report, render, write_report
@@ -123,7 +123,8 @@ def test_worst_samples_are_named_with_their_place() -> None:
         {"y_true": np.zeros(1, dtype=int), "y_pred": np.ones((1, 4)) / 4, "inputs": np.zeros((1, 2))},
         {"names": [f"a very long name of a class, number {k}" for k in range(4)]},
         {"task": "regression", "names": ["y"], "y_true": np.ones((60, 1)), "y_pred": np.ones((60, 1))},
-        {"task": "regression", "names": ["y"], "y_true": np.ones((1, 1)), "y_pred": np.zeros((1, 1)), "inputs": np.ones((1, 2))},
+        {"task": "regression", "names": "y",
+         "y_true": np.ones((1, 1)), "y_pred": np.ones((1, 1)), "inputs": np.ones((1, 2))},
         {"task": "regression", "names": list("abcdef"), "y_true": np.ones((60, 6)), "y_pred": np.zeros((60, 6))},
     ],
 )  # fmt: skip
@@ -203,7 +204,7 @@ def test_constant_targets_have_no_r2() -> None:
 
 def test_worst_counts_targets_in_their_own_deviations() -> None:
     truth = np.array([[0.0, 0.0], [1.0, 1000.0], [2.0, 2000.0]])
-    guess = truth + [[0.0, 0.0], [0.5, 0.0], [0.0, 100.0]]
+    guess = truth + np.array([[0.0, 0.0], [0.5, 0.0], [0.0, 100.0]])
     assert scores.worst("regression", truth, guess, most=2).tolist() == [1, 2]
 
 

@@ -13,6 +13,7 @@ __all__ = ["evaluate", "predict", "summary"]
 Model = Annotated[
     str, typer.Argument(help="The model.keras that dougong train wrote, or another .keras file.", metavar="MODEL")
 ]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out unreadable pictures and incomplete rows.")]
 _ROWS_SHOWN = 10
 
 
@@ -20,9 +21,7 @@ def evaluate(
     model: Model,
     data: Annotated[str, typer.Argument(help="Data with targets, as for dougong train.", metavar="DATA")],
     target: Annotated[str | None, typer.Option(help="The target column, if its name differs.", metavar="COL")] = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Leave out unreadable pictures and incomplete rows.")
-    ] = False,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Test a trained model on data with targets.
 
@@ -50,6 +49,7 @@ def predict(
         ),
     ],
     out: Annotated[str | None, typer.Option("-o", "--out", help="Write a CSV file.", metavar="FILE.csv")] = None,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Predict classes with probabilities, or values, for new data.
 
@@ -59,14 +59,15 @@ def predict(
     """
     from dougong.workbench import predict as run  # lazy: loads torch, which help must not
 
-    found = run(model, data, out)
+    found = run(model, data, out, skip_bad=skip_bad)
     for note in found.notes:
         error_console().print(f"note: {note}", style="yellow", markup=False)
     if out is not None:
         console().print(f"wrote {out}: {len(found.rows):,} predictions", markup=False)
         return
-    console().print(table(found.header[:8], [row[:8] for row in found.rows[:_ROWS_SHOWN]]))
-    if len(found.rows) > _ROWS_SHOWN or len(found.header) > 8:
+    most = 3 if "class" in found.header else 7
+    console().print(table(found.header[:most], [row[:most] for row in found.rows[:_ROWS_SHOWN]]))
+    if len(found.rows) > _ROWS_SHOWN or len(found.header) > most:
         console().print(f"… {len(found.rows):,} predictions in all; -o FILE.csv writes them", markup=False)
 
 

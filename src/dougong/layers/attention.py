@@ -135,6 +135,8 @@ class MultiHeadAttention(RandomLayer):
         self._batched = tuple(axis for axis in range(rank - 1) if axis not in self._attended)
         heads, width = (self.num_heads, self.key_dim), (self.num_heads, self.value_dim)
         self._widths = query_shape[-1], value_shape[-1]
+        # What a query that may see nothing gives: as in Keras, the mean of all values here and zeros otherwise.
+        self._evenly = rank == 3 and self.dropout == 0
         # In Keras's order, which is that of get_weights() and of files.
         self.query_dense = self._projection("query", query_shape[-1:], heads)
         self.key_dense = self._projection("key", key_shape[-1:], heads)
@@ -177,8 +179,21 @@ class MultiHeadAttention(RandomLayer):
             if mask is not None and kwargs.get(f"{word}_mask") is None:
                 kwargs[f"{word}_mask"] = mask
         if self.built and self._plain and not kwargs and all(type(one) is Tensor for one in args):
-            return self.call(*args)
+            try:
+                return self.call(*args)
+            except (RuntimeError, IndexError) as error:
+                self._check_input(args, error)
+                raise
         return super().forward(*args, **kwargs)
+
+    def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
+        arrays = inputs if isinstance(inputs, tuple) else (inputs,)
+        for word, one, width in zip(("queries", "values"), arrays, self._widths):
+            if one.shape[-1] not in (None, width):
+                raise ShapeError(
+                    f"MultiHeadAttention {self.name!r} was built for {word} of {width} features but received shape"
+                    f" {tuple(one.shape)}; build with {one.shape[-1]}."
+                ) from cause
 
     def call(
         self,
@@ -245,6 +260,8 @@ class MultiHeadAttention(RandomLayer):
             scores = scores.reshape(*batch, self.num_heads, *asked, *found)
         else:
             scores = None
+            if mask is not None and self._evenly:
+                mask = mask.logical_not().to(q.dtype) * (-0.7 * torch.finfo(q.dtype).max)
             output = F.scaled_dot_product_attention(q, k, v, mask, rate, causal)
         # [B, H, Q, D] to the axes that came in, heads before their width.
         output = output.reshape(*batch, self.num_heads, *asked, v.shape[-1])
@@ -299,8 +316,3 @@ class MultiHeadAttention(RandomLayer):
         batch = [query.shape[axis] for axis in self._batched]
         steps = [one.shape[axis] for one in (query, value) for axis in self._attended]
         return output, Symbol([*batch, self.num_heads, *steps], query.dtype, name="value")
-
-    def input_problem(self, shape: Any) -> str | None:
-        if shape[-1] in (None, self._widths[0]):
-            return None
-        return f"was built for queries of {self._widths[0]} features but received shape {tuple(shape)}; build with {shape[-1]}."

@@ -78,7 +78,9 @@ class Fitting(Layer):
 
     @property
     def compute_dtype(self) -> torch.dtype:
-        return self.dtype_policy.variable_dtype
+        """The dtype that data are given: that of the weights, which ``double()`` or a layer's own dtype may have set."""
+        found = (weight.dtype for weight in self.parameters() if weight.is_floating_point())
+        return next(found, self.dtype_policy.variable_dtype)
 
     # ── Metrics and losses ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -53,11 +53,13 @@ class Objective:
         weights = _spread(self.loss_weights, names, "loss_weights")
         terms = []
         for name, loss, weight, target, output in zip(names, given, weights, targets, outputs):
-            term = _Term(name, _loss(loss, target, output), 1.0 if weight is None else float(weight))
+            found = losses.loss_for(loss, tuple(target.shape), tuple(output.shape)) if loss is not None else None
+            term = _Term(name, found, 1.0 if weight is None else float(weight))
             terms.append(term)
         for attribute, spec in (("plain", self.plain_metrics), ("weighted", self.weighted_metrics)):
             for term, wanted, target, output in zip(terms, _spread_metrics(spec, names), targets, outputs):
-                setattr(term, attribute, [_metric(one, term.loss, target, output) for one in wanted])
+                shapes = tuple(target.shape), tuple(output.shape)
+                setattr(term, attribute, [metrics.for_output(one, term.loss, *shapes) for one in wanted])
         if sum(term.loss is not None for term in terms) > 1:
             for term in terms:
                 term.tracker = metrics.Mean(name=f"{term.name}_loss") if term.loss is not None else None
@@ -177,23 +179,6 @@ def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
-
-
-def _loss(identifier: Any, target: Any, output: Any) -> Loss | None:
-    if identifier is None:
-        return None
-    if isinstance(identifier, str) and identifier == "crossentropy":
-        identifier = metrics.crossentropy_for(tuple(target.shape), tuple(output.shape))
-    found = losses.get(identifier)
-    if isinstance(found, Loss):
-        return found
-    return losses.LossFunctionWrapper(found, name=getattr(found, "__name__", "loss"))
-
-
-def _metric(identifier: Any, loss: Loss | None, target: Any, output: Any) -> Metric:
-    if isinstance(identifier, Metric):
-        return identifier
-    return metrics.for_output(identifier, loss, tuple(target.shape), tuple(output.shape))
 
 
 def _named(terms: Sequence[_Term]) -> dict[str, Metric]:

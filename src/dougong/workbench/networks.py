@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 
 from dougong import models, optimizers
-from dougong.core.errors import ConfigError, DougongError, ModelFormatError, ShapeError, UnknownNameError
+from dougong.core.errors import ConfigError, DougongError, ModelFormatError, ShapeError, UnknownNameError, near_names
 from dougong.data import Dataset
 from dougong.losses import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from dougong.optimizers.schedules import CosineDecay
 from dougong.workbench import builtin
 
 __all__ = ["choose_loss", "choose_optimizer", "num_outputs", "open_network", "read_model"]
+
+_ADVICE = "Give the path of a .keras, .json or .py file."
 
 
 def open_network(name: str, train: Dataset) -> Any:
@@ -43,13 +45,9 @@ def open_network(name: str, train: Dataset) -> Any:
 
 
 def read_model(path: Path, known: Any = ()) -> Any:
-    """The model in a ``.keras`` or ``.json`` file.   Raises: UnknownNameError if there is none, ModelFormatError."""
+    """The model in a ``.keras`` or ``.json`` file.   Raises: UnknownNameError, ModelFormatError."""
     if not path.is_file():
-        if path.suffix in (".keras", ".json", ".py", ".h5") or path.parent != Path():
-            folder = path.parent if path.parent != Path() else Path.cwd()
-            near = [p.name for p in folder.iterdir() if p.suffix == path.suffix] if folder.is_dir() else []
-            raise UnknownNameError("model file", str(path), near, "Give the path of a .keras, .json or .py file.")
-        raise UnknownNameError("model", str(path), known, "Or give the path of a .keras, .json or .py file.")
+        raise ModelFormatError(_no_file(path)) if path.suffix else UnknownNameError("model", str(path), known, _ADVICE)
     if path.suffix == ".json":
         try:
             text = path.read_text(encoding="utf-8")
@@ -60,6 +58,13 @@ def read_model(path: Path, known: Any = ()) -> Any:
     if path.suffix == ".py":
         raise ConfigError(f"{path} is a program, not a trained model; give the model.keras that `dougong train` wrote.")
     return models.load_model(str(path))
+
+
+def _no_file(path: Path) -> str:
+    beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = [str(path.parent / name) for name in near_names(path.name, beside)]
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
+    return f"there is no model file {str(path)!r}{hint} {_ADVICE}"
 
 
 def num_outputs(data: Dataset) -> int:
@@ -126,7 +131,7 @@ def choose_optimizer(name: str | None, learning_rate: float | None, steps: int) 
     """
     if learning_rate is not None and not learning_rate > 0:
         raise ConfigError(f"the learning rate must be above 0, got {learning_rate:g}.")
-    optimizer = optimizers.get(name or "adam")
+    optimizer: Any = optimizers.get(name or "adam")
     start = float(optimizer.learning_rate) if learning_rate is None else learning_rate
     optimizer.learning_rate = CosineDecay(start, decay_steps=max(1, steps))
     return optimizer

@@ -141,7 +141,7 @@ def roc(y_true: np.ndarray, y_pred: np.ndarray, names: Sequence[str]) -> Figure:
             false_share, true_share, _ = roc_curve(own, probabilities[:, k])
             curves.append((float(auc(false_share, true_share)), k, false_share, true_share))
     curves.sort(key=lambda curve: curve[0])
-    title = "ROC, each class against the rest" if len(names) > 2 else f"ROC for {_short(names[-1])}"
+    title = "ROC, each class against the rest" if len(names) > 2 else "ROC"
     if len(curves) > len(SERIES):
         title = f"ROC, the {len(SERIES)} hardest of {len(curves)} classes"
     _style(axes, title, "false positive rate", "true positive rate")

@@ -133,7 +133,7 @@ def class_scores(y_true: np.ndarray, y_pred: np.ndarray, names: list[str]) -> tu
     labels, predicted = as_labels(y_true), as_probabilities(y_pred).argmax(axis=1)
     numbers = list(range(len(names)))
     matrix = confusion_matrix(labels, predicted, labels=numbers)
-    parts: Any = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)
+    parts: Any = precision_recall_fscore_support(labels, predicted, labels=numbers, zero_division=0)  # type: ignore[arg-type]
     precision, recall, f1, count = parts
     rows = [ClassScore(names[k], int(count[k]), float(precision[k]), float(recall[k]), float(f1[k])) for k in numbers]
     return matrix, rows

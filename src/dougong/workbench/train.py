@@ -248,7 +248,8 @@ def _prepared(model: Any, request: TrainRequest, recipe: Recipe, parts: _Parts) 
         return _standardised(model, parts)
     if recipe.label_smoothing:
         one_hot = np.eye(parts.train.num_classes, dtype=np.float32)
-        return model, *(replace(part, targets=one_hot[part.targets]) for part in parts.both())
+        train, validation = (replace(part, targets=one_hot[part.targets]) for part in parts.both())
+        return model, train, validation
     return model, *parts.both()
 
 

@@ -77,14 +77,9 @@ def evaluate(model: str, data: str, *, target: str | None = None, skip_bad: bool
     """
     path = Path(model)
     network, record = read_model(path), find_record(path)
-    if record is not None and target is None and _is_table(data):
-        target = ",".join(record.target_names)
-    targets = target.split(",") if target and "," in target else target
-    opened = open_data(data, target=targets, size=_picture_size(network, data), skip_bad=skip_bad)
+    opened = _open_like(record, network, data, target, skip_bad)
     part, dataset = ("test part", opened.test) if opened.test is not None else ("all samples", opened)
     if record is not None:
-        if record.task != dataset.task:
-            dataset = open_data(data, target=targets, task=record.task, skip_bad=skip_bad)  # type: ignore[arg-type]
         dataset = _aligned(dataset, record)
     _check_shape(network, dataset.inputs, data)
     y_pred = np.asarray(network.predict(dataset.inputs, verbose=0))
@@ -92,17 +87,18 @@ def evaluate(model: str, data: str, *, target: str | None = None, skip_bad: bool
     return Evaluation(scores, headline(dataset.task, scores), len(dataset), part)
 
 
-def predict(model: str, data: str, out: str | None = None) -> Predictions:
+def predict(model: str, data: str, out: str | None = None, *, skip_bad: bool = False) -> Predictions:
     """What a trained model says of data without targets; written as CSV to ``out`` if that is given.
 
     ``data``: whatever `open_data` reads, a table without its target column, one picture, or a folder of pictures.
+    ``skip_bad``: leave out rows with missing values.
     Raises: DataError naming a missing column and near names; SaveError.
     """
     path = Path(model)
     network, record = read_model(path), find_record(path)
     if out is not None and not Path(out).resolve().parent.is_dir():
         raise DataError(f"the folder {Path(out).resolve().parent} does not exist; make it first.")
-    key, labels, inputs = _inputs(network, record, data)
+    key, labels, inputs = _inputs(network, record, data, skip_bad)
     _check_shape(network, inputs, data)
     outputs = np.asarray(network.predict(inputs, verbose=0))
     header, rows, notes = [key], [[label] for label in labels], list[str]()
@@ -162,13 +158,14 @@ def _picture_size(network: Any, data: str) -> tuple[int, int] | None:
     return None
 
 
-def _inputs(network: Any, record: Record | None, data: str) -> tuple[str, list[str], np.ndarray]:
+def _inputs(network: Any, record: Record | None, data: str, skip_bad: bool) -> tuple[str, list[str], np.ndarray]:
     """(what tells samples apart, the samples' names, the inputs)."""
     path = Path(data)
     if record is not None and record.columns and _is_table(data):
         frame, _ = read_frame(path)
         columns = record.data_columns()
         _check_columns([str(name) for name in frame.columns], columns, data)
+        frame = _complete(frame[[column.name for column in columns]], data, skip_bad)
         inputs = encode_columns(frame, columns)
         check_finite(inputs, path.name)
         return "line", [str(line) for line in frame.index], inputs
@@ -177,11 +174,27 @@ def _inputs(network: Any, record: Record | None, data: str) -> tuple[str, list[s
         size, channels = _picture_size(network, str(path.parent if path.is_file() else path)), network.input_shape[-1]
         if size is None:
             raise ShapeError(f"{data} holds pictures, but the model takes inputs of shape {network.input_shape[1:]}.")
-        return "file", [str(picture) for picture in pictures], read_pictures(pictures, size, channels)
-    opened = open_data(data, size=_picture_size(network, data))
+        return "file", [picture.name for picture in pictures], read_pictures(pictures, size, channels)
+    opened = open_data(data, size=_picture_size(network, data), skip_bad=skip_bad)
     if record is not None and record.columns:
         opened = replace(opened, inputs=_align_inputs(opened, record.data_columns()))
     return "sample", [str(row) for row in range(len(opened))], opened.inputs
+
+
+def _complete(frame: Any, source: str, skip_bad: bool) -> Any:
+    """The rows of a table without missing values.   Raises: DataError naming the first one, unless ``skip_bad``."""
+    bad = frame.isna().to_numpy()
+    if not bad.any():
+        return frame
+    rows = bad.any(axis=1)
+    if skip_bad and not rows.all():
+        return frame[~rows]
+    row = int(rows.argmax())
+    raise DataError(
+        f"{source}: the value in line {frame.index[row]}, column {frame.columns[int(bad[row].argmax())]!r} is missing; "
+        f"{int(rows.sum())} of {len(frame)} rows have such values. Fill them in, or leave these rows out with "
+        "skip_bad=True."
+    )
 
 
 def _loose_pictures(path: Path) -> list[Path]:
@@ -203,6 +216,28 @@ def _check_columns(have: Sequence[str], columns: Sequence[Column], source: str) 
     raise DataError(
         f"{source} lacks the column{plural} {listed}, which the model was trained with; it has: "
         f"{', '.join(list(have)[:20])}.{hint}"
+    )
+
+
+def _open_like(record: Record | None, network: Any, data: str, target: str | None, skip_bad: bool) -> Dataset:
+    """The data with the targets, task and columns of the training, as far as they are known."""
+    size = _picture_size(network, data)
+    targets = target.split(",") if target and "," in target else target
+    if record is None or not record.columns or not _is_table(data):
+        task = None if record is None else record.task
+        return open_data(data, target=targets, task=task, size=size, skip_bad=skip_bad)  # type: ignore[arg-type]
+    names = [str(name) for name in read_frame(Path(data))[0].columns]
+    wanted = [column.name for column in record.data_columns()]
+    _check_columns(names, record.data_columns(), data)
+    if targets is None:
+        targets = list(record.target_names)
+    kept = {*wanted, *([targets] if isinstance(targets, str) else targets)}
+    return open_data(
+        data,
+        target=targets,
+        ignore=[name for name in names if name not in kept],
+        task=record.task,  # type: ignore[arg-type]
+        skip_bad=skip_bad,
     )
 
 

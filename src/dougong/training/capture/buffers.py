@@ -19,6 +19,7 @@ _COPIES = {"clone", "_to_copy", "lift_fresh"}
 
 
 def _form(call: Call) -> str:
+    """How a call is written; see `plan`."""
     if call.is_view():
         return "view"
     results = list(call.results())
@@ -92,21 +93,15 @@ class Lifetimes:
 
     def _dying_argument(self, step: int, call: Call, result: Value) -> Value | None:
         """An argument over which a pointwise kernel may write its result."""
-        if torch.Tag.pointwise not in call.overload.tags or id(result.memory) in self.kept:
+        if torch.Tag.pointwise not in call.overload.tags or result is not call.result or id(result.memory) in self.kept:
             return None
         arguments = list(call.arguments())
         for value in arguments:
             home = self.home(value.memory)
             if home.kind != "inner" or self.last[id(home)] != step or id(home) in self.kept:
                 continue
-            if (value.shape, value.stride, value.dtype, value.device) != (
-                result.shape,
-                result.stride,
-                result.dtype,
-                result.device,
-            ):
-                continue
-            if all(other.same_place(value) for other in arguments if self.home(other.memory) is home):
+            alone = all(other.same_place(value) for other in arguments if self.home(other.memory) is home)
+            if alone and _layout(value) == _layout(result):
                 return value
         return None
 
@@ -149,13 +144,12 @@ class Buffers:
         if id(memory) not in self.lifetimes.fixed or id(memory) in self._roots:
             return False
         root = self.lifetimes.root[id(memory)]
-        span = 1 + sum((size - 1) * stride for size, stride in zip(target.shape, target.stride())) if root.numel else 0
         fits = (
             value.dtype is target.dtype
             and root.dtype is target.dtype
             and value.device == target.device
             and root.offset == value.offset
-            and root.numel == value.numel == target.numel() == span == _span(root)
+            and root.numel == value.numel == _span(root.shape, root.stride) == _span(target.shape, target.stride())
             and _strides(value.shape, value.stride) == _strides(target.shape, target.stride())
         )
         if fits:
@@ -169,7 +163,7 @@ class Buffers:
             by_device.setdefault(lifetimes.root[memory].device, []).append(memory)
         for device, memories in by_device.items():
             roots = [lifetimes.root[memory] for memory in memories]
-            sizes = [_span(root) * root.dtype.itemsize for root in roots]
+            sizes = [_span(root.shape, root.stride) * root.dtype.itemsize for root in roots]
             firsts, lasts = ([times[m] for m in memories] for times in (lifetimes.first, lifetimes.last))
             offsets, total = placed(sizes, firsts, lasts)
             block = scratch.block(device, total)
@@ -208,13 +202,17 @@ def shifted(call: Call, tensor: Callable[[Value], Tensor | None]) -> tuple[Any, 
     if distance == 0:
         return call.args[:3]
     if real is None:
-        raise CaptureError("cannot capture: as_strided is applied to an input with an offset")
+        raise CaptureError("cannot capture: as_strided with an offset needs a tensor that stays at its place")
     return (*call.args[:3], real.storage_offset() + distance)
 
 
-def _span(value: Value) -> int:
+def _layout(value: Value) -> tuple[Any, ...]:
+    return value.shape, value.stride, value.dtype, value.device
+
+
+def _span(shape: Sequence[int], strides: Sequence[int]) -> int:
     """Elements from the first to the last, inclusive."""
-    return 1 + sum((size - 1) * stride for size, stride in zip(value.shape, value.stride)) if value.numel else 0
+    return 1 + sum((size - 1) * stride for size, stride in zip(shape, strides)) if 0 not in shape else 0
 
 
 def _strides(shape: Sequence[int], strides: Sequence[int]) -> list[tuple[int, int]]:

@@ -140,7 +140,7 @@ def _folded(call: Call) -> bool:
         return False
     if not results or sum(_elements(value) for value in results) > _LARGEST_CONSTANT:
         return False
-    if call.name == "lift_fresh":
+    if call.name == "lift_fresh" and call.args[0].tensor is not None:
         made: Any = call.args[0].tensor
     elif fill_value(call) is not None:
         value = results[0]

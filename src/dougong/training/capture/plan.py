@@ -22,6 +22,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 
 from dougong.training.capture.bindings import Bindings, out_overload
 from dougong.training.capture.buffers import Buffers, Lifetimes, shifted
@@ -112,12 +113,12 @@ class _Writer:
         return id(value) not in self._names and self.buffers.tensor(value) is None
 
     def _line(
-        self, call: Call, overload: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, assign: bool = False
+        self, call: Call, overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], *, assign: bool = False
     ) -> None:
         if call.grad_mode is not self._grad_mode:
             self._grad_mode = call.grad_mode
             self.lines.append(f"{self._object(torch._C._set_grad_enabled, 'set_grad_enabled')}({call.grad_mode})")
-        args = self._scalars_ready(call, args)
+        args = self._numbers_ready(call, overload, args)
         word = call.name.strip("_")
         function = self._object(self._bindings.find(overload, args, kwargs), word if len(word) > 1 else f"{word}_")
         given = [self._text(item) for item in args] + [f"{name}={self._text(item)}" for name, item in kwargs.items()]
@@ -127,9 +128,9 @@ class _Writer:
         shape = "  ".join("x".join(map(str, value.shape)) or "scalar" for value in call.results())
         self.lines.append(f"{target}{function}({', '.join(given)})" + (f"  # {shape}" if shape else ""))
 
-    def _scalars_ready(self, call: Call, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _numbers_ready(self, call: Call, overload: OpOverload, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """A number among tensors is made a tensor once, not at each call, where that changes nothing."""
-        types = [str(a.type) for a in call.overload._schema.arguments]
+        types = [str(a.type) for a in overload._schema.arguments]
         tensors = [*values_in(list(args)), *call.results()]
         dtypes = {value.dtype for value in tensors}
         dtype = next(iter(dtypes), None)
@@ -146,8 +147,6 @@ class _Writer:
             self._held.append(value)
             return value
 
-        if call.overload._schema.name.partition("::")[2] != call.name or len(args) > len(types):
-            return args
         return tuple(ready(item, kind) for item, kind in zip(args, types))
 
     def _pattern(self, result: Any) -> str:

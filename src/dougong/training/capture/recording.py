@@ -5,6 +5,7 @@ A `Memory` is one storage; a `Value` is one tensor seen in the run, a view of it
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -59,10 +60,7 @@ class Value:
 
     @property
     def numel(self) -> int:
-        count = 1
-        for size in self.shape:
-            count *= size
-        return count
+        return math.prod(self.shape)
 
 
 @dataclass(eq=False)

@@ -80,6 +80,7 @@ class _Recorder(TorchDispatchMode):
     def __init__(self, inputs: list[Tensor]) -> None:
         super().__init__()
         self.inputs = inputs
+        self._token = object()
         self.calls: list[Call] = []
         self.refusal: CaptureError | None = None
         self._outside: dict[int, Value] = {}
@@ -116,8 +117,8 @@ class _Recorder(TorchDispatchMode):
             recorded_kwargs = replaced(dict(kwargs), Tensor, note)
             writes = self._note_writes(func, args, kwargs)
             result = func(*args, **kwargs)
-            if not any(isinstance(item, Tensor) for item in _leaves(result)) and not writes:
-                # Only a choice of algorithm, by shapes, may return a plain number.
+            if func._schema.returns and not writes and not any(isinstance(item, Tensor) for item in _leaves(result)):
+                # A choice of algorithm, by shapes.
                 return result
             self._note_random(func, args, kwargs)
             storages = {} if func is _LIFT else {_storage(tensor): value.memory for value, tensor in tensors}
@@ -133,14 +134,14 @@ class _Recorder(TorchDispatchMode):
             self.refuse(f"{func._schema.name.removeprefix('aten::')} changes the shape of a tensor in place")
         result = func(*args, **kwargs)
         after = _value(args[0], before.memory)
-        setattr(args[0], _MARK, (self, after))
+        setattr(args[0], _MARK, (self._token, after))
         self.calls.append(Call(view, (before, *args[1:]), dict(kwargs), after, (), torch.is_grad_enabled()))
         return result
 
     def value(self, tensor: Tensor) -> Value:
         """The Value of a tensor; one never seen was made outside."""
-        owner, value = getattr(tensor, _MARK, (None, None))
-        if owner is self and value is not None:
+        token, value = getattr(tensor, _MARK, (None, None))
+        if token is self._token and value is not None:
             return value
         found = self._outside.get(id(tensor))
         if found is None:
@@ -159,7 +160,7 @@ class _Recorder(TorchDispatchMode):
         self._written.clear()
 
     def outside(self) -> list[Value]:
-        """All tensors made outside that were read or written, inputs left out."""
+        """All tensors made outside that were read or written, without the inputs."""
         return [value for value in self._outside.values() if value.memory.kind == "outside"]
 
     def kept(self, tensor: Tensor) -> Tensor:
@@ -182,8 +183,8 @@ class _Recorder(TorchDispatchMode):
         return value
 
     def _result(self, tensor: Tensor, storages: dict[int, Memory]) -> Value:
-        owner, value = getattr(tensor, _MARK, (None, None))
-        if owner is self and value is not None:
+        token, value = getattr(tensor, _MARK, (None, None))
+        if token is self._token and value is not None:
             return value
         if id(tensor) in self._outside:
             return self._outside[id(tensor)]
@@ -192,12 +193,12 @@ class _Recorder(TorchDispatchMode):
         storage = tensor.untyped_storage()
         memory = storages.get(storage._cdata) or Memory("inner", storage.nbytes())
         value = _value(tensor, memory)
-        setattr(tensor, _MARK, (self, value))
+        setattr(tensor, _MARK, (self._token, value))
         return value
 
     def _check_before(self, func: OpOverload, args: Any, kwargs: Any) -> None:
         name = func._schema.name.removeprefix("aten::")
-        if name in _READS:
+        if torch.Tag.data_dependent_output in func.tags or name in _READS:
             self.refuse(f"the value of a tensor decides what is done next ({name.strip('_')})")
         if name in _CHANGES_SHAPE:
             self.refuse(f"{name} changes the shape of a tensor in place")
@@ -228,8 +229,8 @@ class _Recorder(TorchDispatchMode):
 
 _MARK = "_dougong_value"
 _LIFT = torch.ops.aten.lift_fresh.default
-# Kernels that give a value to Python.
-_READS = {"_local_scalar_dense", "item", "is_nonzero", "equal", "allclose", "_is_any_true", "_is_all_true"}
+# Kernels that give a value to Python, or a shape that depends on values, and are not tagged so.
+_READS = {"is_nonzero", "equal", "allclose", "_pack_padded_sequence"}
 _CHANGES_SHAPE = {"set_", "resize_", "resize_as_", "set_data", "_resize_output_", "rename_"}
 # Kernels whose schema does not say what they write: positions of running statistics, and of the flag that says so.
 _WRITES_UNDECLARED = {
