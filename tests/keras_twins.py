@@ -7,9 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 import torch
-from closeness import close
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from closeness import close
 from dougong.core.graph import leaves, map_leaves
 from dougong.core.symbol import Input
 from dougong.layers.layer import Layer
@@ -84,7 +84,9 @@ def _same_shapes(shape: Any, outputs: Any) -> bool:
     return len(shape) == len(outputs) and all(_same_shapes(s, o) for s, o in zip(shape, outputs))
 
 
-def _compare_gradients(layer: Any, reference: Any, ours: Any, theirs: Any, got: Any, want: Any, tolerance: float) -> None:
+def _compare_gradients(
+    layer: Any, reference: Any, ours: Any, theirs: Any, got: Any, want: Any, tolerance: float
+) -> None:
     weights = [np.asarray(numbers(*one.shape, seed=7)) for one in _arrays(got)]
     loss = sum((torch.tensor(w) * one).sum() for w, one in zip(weights, leaves(got)))
     loss_keras = sum((torch.tensor(w) * one).sum() for w, one in zip(weights, leaves(want)))
@@ -109,7 +111,9 @@ def _compare_gradients(layer: Any, reference: Any, ours: Any, theirs: Any, got: 
 
 def _compare_symbols(layer: Layer, ours: Any, got: Any) -> None:
     symbols = map_leaves(
-        lambda t: Input(batch_shape=(None, *t.shape[1:]) if not getattr(layer, "stateful", False) else t.shape, dtype=t.dtype),
+        lambda t: Input(
+            batch_shape=(None, *t.shape[1:]) if not getattr(layer, "stateful", False) else t.shape, dtype=t.dtype
+        ),
         ours,
     )
     recorded = layer(symbols)

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from closeness import close
 
 import dougong as dg
+from closeness import close
 from dougong.core.errors import ConfigError, ModelFormatError, SaveError, UnknownNameError
 from dougong.formats import atomic
 
@@ -52,7 +52,7 @@ def test_saving_changes_nothing_and_keeps_the_previous_file_when_the_disk_is_ful
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(atomic.os, "fsync", full)
-    with pytest.raises(SaveError, match="No space left on device; the previous file is unchanged"):
+    with pytest.raises(SaveError, match=r"No space left on device; the previous file is unchanged"):
         model.save(path)
     assert path.read_bytes() == good
     assert [p.name for p in tmp_path.iterdir()] == ["net.keras"]
@@ -107,7 +107,7 @@ def test_weights_alone(tmp_path: Path) -> None:
     close(other(data(2, 4)), model(data(2, 4)), because="weights")
     wrong = dg.Sequential([dg.Input((4,)), dg.layers.Dense(6)])
     before = wrong.get_weights()[0]
-    with pytest.raises(ModelFormatError, match="no place for|has shape|has no array"):
+    with pytest.raises(ModelFormatError, match=r"no place for|has shape|has no array"):
         wrong.load_weights(tmp_path / "w.weights.h5")
     close(wrong.get_weights()[0], before, because="a refused file leaves the model as it was", tolerance=0)
 
@@ -167,7 +167,7 @@ def test_every_array_has_a_checksum(tmp_path: Path) -> None:
 
 
 def test_names_are_checked() -> None:
-    with pytest.raises(ConfigError, match="'.keras'"):
+    with pytest.raises(ConfigError, match=r"'\.keras'"):
         trained().save("net.pkl")
 
 

@@ -1,4 +1,4 @@
-"""The same words with the real Keras and with Dougong: same weights in, same outputs, gradients' effect and metrics out."""
+"""The same words with the real Keras and with Dougong: same weights in; same outputs, updates and metrics out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import pytest
 import torch
-from closeness import close
 
 import dougong as dg
+from closeness import close
 
 RNG = np.random.default_rng(7)
 
@@ -27,7 +27,11 @@ def labels(count: int, classes: int) -> np.ndarray:
 def mlp(k: Any) -> Any:
     layers = k.layers
     return k.Sequential(
-        [k.Input((6,)), layers.Dense(8, activation="tanh", kernel_regularizer="l2"), layers.Dense(3, activation="softmax")]
+        [
+            k.Input((6,)),
+            layers.Dense(8, activation="tanh", kernel_regularizer="l2"),
+            layers.Dense(3, activation="softmax"),
+        ]
     )
 
 
@@ -117,7 +121,9 @@ def test_three_epochs_give_keras_weights_and_logs(name: str, optimizer: str) -> 
             k.losses.SparseCategoricalCrossentropy(),
             metrics=["accuracy", k.metrics.SparseTopKCategoricalAccuracy(2)],
         )
-        histories.append(model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0, validation_data=(x, y)).history)
+        histories.append(
+            model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0, validation_data=(x, y)).history
+        )
     theirs, ours = histories
     assert list(ours) == list(theirs) or set(ours) == set(theirs)
     for key, values in theirs.items():
@@ -145,7 +151,13 @@ def test_captured_and_eager_steps_give_the_same_numbers() -> None:
     for eagerly in (False, True):
         dg.utils.set_random_seed(3)
         model = dg.Sequential(
-            [dg.Input((6,)), dg.layers.Dense(8, "relu"), dg.layers.Dropout(0.3), dg.layers.BatchNormalization(), dg.layers.Dense(3)]
+            [
+                dg.Input((6,)),
+                dg.layers.Dense(8, "relu"),
+                dg.layers.Dropout(0.3),
+                dg.layers.BatchNormalization(),
+                dg.layers.Dense(3),
+            ]
         )
         loss = dg.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("adam", loss, metrics=["accuracy"], run_eagerly=eagerly)

@@ -6,15 +6,15 @@ import keras
 import numpy as np
 import pytest
 import torch
-from closeness import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras_twins import numbers, randomize, traced_equals_eager
 
+from closeness import close
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.symbol import Input
 from dougong.layers.attention import MultiHeadAttention
 from dougong.layers.embedding import Embedding
+from keras_twins import numbers, randomize, traced_equals_eager
 
 
 def pair(query, value, key=None, **options):
@@ -139,7 +139,9 @@ def test_names_layouts_and_views():
     assert ours.query_dense.weight.shape == (8, 6)
     close(ours.query_dense.kernel, theirs.query_dense.kernel.value, because="the Keras view")
     close(ours.query_dense(torch.tensor(Q)), theirs.query_dense(Q).detach(), because="the projection alone")
-    close(ours.output_dense(torch.zeros(1, 3, 2, 4)), theirs.output_dense(np.zeros((1, 3, 2, 4))).detach(), because="out")
+    close(
+        ours.output_dense(torch.zeros(1, 3, 2, 4)), theirs.output_dense(np.zeros((1, 3, 2, 4))).detach(), because="out"
+    )
 
 
 def test_dropout_acts_in_training_and_a_seed_fixes_it():

@@ -8,15 +8,15 @@ import keras
 import numpy as np
 import pytest
 import torch
-from closeness import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras_twins import compare, numbers, randomize, traced_equals_eager
 
+from closeness import close
 from dougong.core.errors import ConfigError, DataError, ShapeError
 from dougong.core.symbol import Input
 from dougong.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
 from dougong.layers.preprocessing import Normalization, Rescaling
+from keras_twins import compare, numbers, randomize, traced_equals_eager
 
 SHAPES = [(5, 3), (4, 6, 3), (2, 4, 5, 3), (2, 3, 4, 2, 3), (2, 2, 2, 3, 2, 3)]
 
@@ -170,7 +170,10 @@ def test_group_normalization_equals_keras(groups, axis, rank, **options):
     shape = (2, *(3, 4, 2)[:rank], 6) if axis == -1 else (2, 6, *(3, 4, 2)[:rank])
     ours = GroupNormalization(groups, axis, **options)
     theirs = keras.layers.GroupNormalization(groups, axis, **options)
-    if rank == 0 and groups in (-1, 6):  # one value a group: Keras divides rounding errors by the square root of epsilon
+    if rank == 0 and groups in (
+        -1,
+        6,
+    ):  # one value a group: Keras divides rounding errors by the square root of epsilon
         return
     compare(ours, theirs, numbers(*shape), tolerance=1e-4)
 
@@ -208,7 +211,10 @@ def test_adapted_normalization_equals_keras(axis, invert):
 def test_given_mean_and_variance_equal_keras():
     x = numbers(5, 3)
     for mean, variance in ((3.0, 2.0), ([1.0, 2.0, 3.0], [1.0, 4.0, 9.0])):
-        ours, theirs = Normalization(mean=mean, variance=variance), keras.layers.Normalization(mean=mean, variance=variance)
+        ours, theirs = (
+            Normalization(mean=mean, variance=variance),
+            keras.layers.Normalization(mean=mean, variance=variance),
+        )
         close(ours(torch.tensor(x)), theirs(x), because="given")
         assert ours.get_config()["mean"] == theirs.get_config()["mean"]
         assert ours.get_weights() == []

@@ -6,11 +6,10 @@ import keras
 import numpy as np
 import pytest
 import torch
-from closeness import close
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from keras_twins import compare, numbers, randomize, traced_equals_eager
 
+from closeness import close
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.symbol import Input
 from dougong.layers.basic import Masking
@@ -20,6 +19,7 @@ from dougong.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from dougong.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
 from dougong.layers.stacked_cells import StackedRNNCells
 from dougong.layers.wrappers import Bidirectional
+from keras_twins import compare, numbers, randomize, traced_equals_eager
 
 PAIRS = [(SimpleRNN, keras.layers.SimpleRNN), (LSTM, keras.layers.LSTM), (GRU, keras.layers.GRU)]
 MASK = np.array([[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [0, 0, 0, 0, 0]], bool)

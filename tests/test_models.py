@@ -7,10 +7,10 @@ import copy
 import numpy as np
 import pytest
 import torch
-from closeness import close
 from torch import nn
 
 import dougong as dg
+from closeness import close
 from dougong.core.errors import BuildError, ConfigError, ShapeError, UnknownNameError
 
 
@@ -155,7 +155,7 @@ def test_a_subclassed_model_finds_layers_in_lists_and_trains() -> None:
     history = model.fit(x, x.sum(1, keepdim=True), epochs=30, verbose=0).history
     assert len(model.weights) == 6
     assert history["loss"][-1] < history["loss"][0]
-    assert list(model.state_dict())[0] == "blocks.0.weight"
+    assert next(iter(model.state_dict())) == "blocks.0.weight"
     twin = copy.deepcopy(model)
     close(twin(x), model(x), because="a copy computes the same")
     twin.blocks.append(dg.layers.Dense(4))
@@ -194,7 +194,7 @@ def test_a_custom_train_step_is_used() -> None:
     history = model.fit(x, x.sum(1, keepdim=True), epochs=20, verbose=0)
     assert history.history["loss"][-1] < 0.05
     assert "own train_step" in history.plan
-    assert [w.name for w in model.metrics][0] == "loss"
+    assert model.metrics[0].name == "loss"
     assert len(model.weights) == 2
 
 

@@ -18,7 +18,8 @@ SOURCES = sorted((ROOT / "src").rglob("*.py"))
 
 
 def test_no_file_is_over_500_lines() -> None:
-    checked = [*SOURCES, *(path for folder in ("tests", "benchmarks", "examples") for path in (ROOT / folder).rglob("*.py"))]
+    folders = ("src", "tests", "benchmarks", "examples")
+    checked = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
     long = {path.relative_to(ROOT): n for path in checked if (n := len(path.read_text().splitlines())) > 500}
     assert not long
 
@@ -39,7 +40,9 @@ def test_every_module_says_what_it_is_and_what_it_offers() -> None:
     for path in SOURCES:
         tree = ast.parse(path.read_text())
         names = [t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)]
-        if not ast.get_docstring(tree) or ("__all__" not in names and len(tree.body) > 1 and path.name != "__main__.py"):
+        if not ast.get_docstring(tree) or (
+            "__all__" not in names and len(tree.body) > 1 and path.name != "__main__.py"
+        ):
             silent.append(str(path.relative_to(ROOT)))
     assert not silent
 

@@ -82,7 +82,7 @@ class Symbol:
         return f"<Symbol {self.name!r} shape={self.shape} dtype={str(self.dtype).removeprefix('torch.')}>"
 
     def __iter__(self) -> Iterator[Symbol]:
-        return (self[index] for index in range(len(self)))
+        return (record(operator.getitem, (self, index), {}) for index in range(len(self)))
 
     def __bool__(self) -> bool:
         raise BuildError(

@@ -104,7 +104,7 @@ def _held(item: Any) -> Any:
 
 
 def tracked(value: Any) -> Any:
-    """An empty list, or a list or dict with modules or weights in it, becomes a tracked one; all else stays as it is."""
+    """An empty list, or a list or dict with modules or weights in it, as a tracked one; all else as it is."""
     if type(value) is list and (not value or any(map(_is_trackable, value))):
         return TrackedList(value)
     if type(value) is dict and any(map(_is_trackable, value.values())):

@@ -6,14 +6,13 @@ Ref: Keras 3 semantics.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
 
 from dougong.core.errors import ConfigError
-from dougong.core.graph import leaves, map_leaves
 from dougong.core.symbol import Shape
 from dougong.layers.layer import Layer, LayerOptions
 from dougong.ops import activations
@@ -136,7 +135,7 @@ class Lambda(Layer):
         self.arguments = dict(arguments or {})
         self.supports_masking = mask is not None
         self._plain = self._plain and mask is None
-        names = inspect.signature(function).parameters
+        names = _parameters(function)
         self._takes_training, self._takes_mask = "training" in names, "mask" in names
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
@@ -152,6 +151,13 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"arguments": dict(self.arguments)}
+
+
+def _parameters(function: Callable[..., Any]) -> Collection[str]:
+    try:
+        return inspect.signature(function).parameters
+    except ValueError:  # a built-in function, torch's for instance, tells nothing
+        return ()
 
 
 class Masking(Layer):

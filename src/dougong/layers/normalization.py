@@ -165,6 +165,9 @@ class BatchNormalization(_Normalization):
 
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
+        axis = self._axes[0]
+        self._flat = axis == self._rank - 1 and self._rank not in (2, 4, 5)
+        self._moved = axis != 1 and not self._flat
         mean, variance = self.moving_mean_initializer, self.moving_variance_initializer
         self.running_mean = self.add_weight(self._sizes, mean, name="moving_mean", trainable=False)  # type: ignore[arg-type]
         self.running_var = self.add_weight(self._sizes, variance, name="moving_variance", trainable=False)  # type: ignore[arg-type]
@@ -179,23 +182,32 @@ class BatchNormalization(_Normalization):
         return torch.sqrt(self.moving_variance_initializer(shape, dtype=dtype))
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
-        if not (self.training and self._trainable):
-            return self._folded(inputs, self._infer)
-        if mask is not None:
+        training = self.training and self._trainable
+        if training and mask is not None:
             return self._train_masked(inputs, mask)
-        return self._folded(inputs, self._train_corrected if self.renorm else self._train)
-
-    def _folded(self, inputs: Tensor, normalize: Any) -> Tensor:
-        """Give ``normalize`` the input with the channels on axis 1, without a copy where strides allow it."""
-        axis = self._axes[0]
-        if axis == 1:
-            return normalize(inputs)
-        if axis == inputs.ndim - 1 and inputs.ndim not in (4, 5):
-            return normalize(inputs.reshape(-1, inputs.shape[-1])).view(inputs.shape)
-        return normalize(inputs.movedim(axis, 1)).movedim(1, axis)
-
-    def _infer(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.epsilon)
+        # The kernels want channels on axis 1: a view for contiguous channels-last data, which they are made for.
+        x = inputs
+        if self._flat:
+            x = inputs.reshape(-1, inputs.shape[-1])
+        elif self._moved:
+            x = inputs.movedim(self._axes[0], 1)
+        if not training:
+            y = torch.batch_norm(
+                x,
+                self.weight,
+                self.bias,
+                self.running_mean,
+                self.running_var,
+                False,
+                0.0,
+                self.epsilon,
+                torch.backends.cudnn.enabled,
+            )
+        else:
+            y = self._train_corrected(x) if self.renorm else self._train(x)
+        if self._flat:
+            return y.view(inputs.shape)
+        return y.movedim(1, self._axes[0]) if self._moved else y
 
     def _train(self, x: Tensor) -> Tensor:
         # Without running statistics for the kernel: it would put n / (n - 1) into the variance.

@@ -317,7 +317,7 @@ class LSTMCell(GatedCell):
     def sequence(self, x: Tensor, states: States, every: bool = False) -> tuple[Tensor, States]:
         if not self._fused or every or self._loops():
             return self._looped(x, states, every)
-        if x.ndim == 3 and x.shape[2] != self.features or any(s.shape != (x.shape[0], self.units) for s in states):
+        if (x.ndim == 3 and x.shape[2] != self.features) or any(s.shape != (x.shape[0], self.units) for s in states):
             self._refuse_sizes(x, states)
         weights = [self.weight_ih, self.weight_hh]
         if self.bias is not None:

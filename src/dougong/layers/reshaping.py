@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any, Unpack
 
-import torch
 from torch import Tensor
 
 from dougong.core.arithmetic import data_format_of

@@ -15,8 +15,6 @@ from dougong.core.config import deserialize, serialize
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.symbol import Shape
 from dougong.layers.layer import Layer, LayerOptions
-from dougong.layers.recurrent import RNN
-from dougong.layers.recurrent_cells import LSTMCell
 
 __all__ = ["Bidirectional", "TimeDistributed", "Wrapper"]
 

@@ -28,10 +28,9 @@ def to_bundle(model: Model, *, with_optimizer: bool = True) -> Bundle:
     if not model.is_complete():
         raise ShapeError(f"model {model.name!r} has no weights yet: call it on data, or build it, before saving")
     weights = {path: _array(weight) for path, weight in weight_paths(model)}
-    compiled = model._compiled
     optimizer: Mapping[str, np.ndarray] = {}
-    if with_optimizer and compiled is not None and compiled.optimizer.built:
-        optimizer = {f"vars/{i}_{name}": value for i, (name, value) in enumerate(compiled.optimizer.state().items())}
+    if with_optimizer and model.optimizer is not None and model.optimizer.built:
+        optimizer = {f"vars/{i}_{name}": value for i, (name, value) in enumerate(model.optimizer.state().items())}
     config = serialize(model)
     config["build_config"] = _build_config(model)
     config["compile_config"] = _compile_config(model)
@@ -159,9 +158,9 @@ def _load_optimizer(model: Model, arrays: Mapping[str, np.ndarray]) -> None:
     """State by position: the names of layers differ from process to process, their order does not."""
     ordered = sorted(arrays, key=lambda name: int(name.removeprefix("vars/").partition("_")[0]))
     model.compiled.step("train", model)  # builds the optimizer for this model's weights
-    names = list(model.compiled.optimizer.state())
+    names = list(model.optimizer.state())
     if len(names) != len(ordered):
         raise ModelFormatError(
             f"the optimizer has {len(names)} state arrays, the file {len(ordered)}; load with compile=False"
         )
-    model.compiled.optimizer.load_state({name: arrays[key] for name, key in zip(names, ordered)})
+    model.optimizer.load_state({name: arrays[key] for name, key in zip(names, ordered)})

@@ -46,7 +46,12 @@ def load_model(
     compile: bool = True,
     safe_mode: bool = True,
 ) -> Model:
-    """Read a ``.keras`` file.  Nothing in it is executed.   Raises: ModelFormatError naming file, place and reason."""
+    """Read a ``.keras`` file.   Raises: ModelFormatError naming file, place and reason.
+
+    Nothing in a file is ever executed, so ``safe_mode=False`` is refused.
+    """
+    if not safe_mode:
+        raise ConfigError("safe_mode=False would run code from the file; pass your functions in custom_objects={…}")
     path = _path(filepath, ".keras", "load")
     bundle = keras_v3.read(path)
     with custom_object_scope(custom_objects):

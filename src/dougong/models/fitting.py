@@ -41,8 +41,8 @@ class Fitting(Layer):
     ) -> None:
         """Say how to train: the optimizer, the loss to minimise, the metrics to show.   Keras: equals it.
 
-        Steps are captured and replayed unless ``run_eagerly``; ``steps_per_execution`` and ``jit_compile`` are accepted
-        and change nothing.
+        Steps are captured and replayed unless ``run_eagerly``; ``steps_per_execution`` and ``jit_compile`` are
+        accepted and change nothing.
         """
         arguments = {
             "optimizer": optimizer,

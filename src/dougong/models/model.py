@@ -232,7 +232,7 @@ class Model(Fitting, Layer):
         return config
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
-        """Write everything to a ``.keras`` file, atomically and with a checksum for each array.   Keras: the same call."""
+        """Write everything to a ``.keras`` file, atomically, with a checksum for each array.   Keras: the same call."""
         _files().save_model(self, filepath, overwrite, **options)
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:

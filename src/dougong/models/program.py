@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -24,7 +24,7 @@ def module_key(name: str) -> str:
 class Program:
     """The nodes between ``inputs`` and ``outputs``, the layers they use, and the code made of them.
 
-    ``inputs`` and ``outputs`` are structures of symbols.   Raises: BuildError if an output does not come from the inputs.
+    ``inputs`` and ``outputs`` are structures of symbols.   Raises: BuildError for an output that does not come from them.
     """
 
     def __init__(self, inputs: Any, outputs: Any) -> None:
@@ -38,7 +38,7 @@ class Program:
         self.constants: dict[str, Tensor] = {}
         self._check_names()
         self._graph: fx.Graph | None = None
-        self._run: Callable[..., Any] | None = None
+        self._run: Any = None
 
     def _is_given(self, node: Node) -> bool:
         if node.target is not None:
@@ -87,7 +87,7 @@ class Program:
                 return known[id(leaf)]
             if isinstance(leaf, Tensor):
                 return graph.get_attr(self._constant(leaf))
-            if isinstance(leaf, nn.Module):
+            if isinstance(leaf, Layer):
                 return graph.get_attr(module_key(leaf.name))
             return leaf
 
@@ -101,7 +101,7 @@ class Program:
 
     def _emit(self, graph: fx.Graph, node: Node, args: Any, kwargs: Any) -> fx.Node:
         target = node.target
-        if isinstance(target, nn.Module):
+        if isinstance(target, Layer):
             return graph.call_module(module_key(target.name), args, kwargs)
         owner = getattr(target, "__self__", None)
         if isinstance(owner, Layer):  # a layer's compute_mask

@@ -115,12 +115,11 @@ def totals(model: Any) -> list[str]:
     weights = [weight.tensor for weight in keras_weights(model)]
     trained = [weight for weight in weights if weight.requires_grad]
     fixed = [weight for weight in weights if not weight.requires_grad]
-    lines = [
+    return [
         f"Total params: {_amount(weights)}",
         f"Trainable params: {_amount(trained)}",
         f"Non-trainable params: {_amount(fixed)}",
     ]
-    return lines
 
 
 def _amount(tensors: Sequence[Tensor]) -> str:

@@ -15,26 +15,28 @@ from dougong.core.errors import ConfigError, UnknownNameError
 __all__ = ["function_called", "name_of"]
 
 _TORCH = """
-abs acos add addmm all amax amin any arange argmax argmin asin atan atan2 baddbmm bitwise_and bitwise_not bitwise_or bmm
-cat ceil chunk clamp clamp_max clamp_min concat cos cosh count_nonzero cummax cumprod cumsum deg2rad diag diagonal diff div
-dot einsum eq erf erfc exp expand_copy expm1 flatten flip floor floor_divide fmod full_like gather ge gt heaviside hstack
-index_select isfinite isinf isnan isclose le lerp log log10 log1p log2 log_softmax logaddexp logical_and logical_not
-logical_or logical_xor logsumexp lt masked_fill matmul max maximum mean median min minimum mm moveaxis movedim mul
-multiply nan_to_num ne neg negative norm numel ones_like outer permute pow prod quantile rad2deg real reciprocal relu
-remainder repeat_interleave reshape roll rot90 round rsqrt scatter searchsorted select sigmoid sign sin sinh slice_copy
-softmax sort split sqrt square squeeze stack std sub subtract sum swapaxes t take tan tanh tensordot tile topk transpose
-tril triu true_divide trunc unbind unflatten unsqueeze var var_mean vstack where zeros_like
+abs acos add addmm all amax amin any arange argmax argmin asin atan atan2 baddbmm bitwise_and bitwise_not
+bitwise_or bmm cat ceil chunk clamp clamp_max clamp_min concat cos cosh count_nonzero cummax cumprod cumsum
+deg2rad diag diagonal diff div dot einsum eq erf erfc exp expand_copy expm1 flatten flip floor floor_divide fmod
+full_like gather ge gt heaviside hstack index_select isfinite isinf isnan isclose le lerp log log10 log1p log2
+log_softmax logaddexp logical_and logical_not logical_or logical_xor logsumexp lt masked_fill matmul max maximum
+mean median min minimum mm moveaxis movedim mul multiply nan_to_num ne neg negative norm numel ones_like outer
+permute pow prod quantile rad2deg real reciprocal relu remainder repeat_interleave reshape roll rot90 round
+rsqrt scatter searchsorted select sigmoid sign sin sinh slice_copy softmax sort split sqrt square squeeze stack
+std sub subtract sum swapaxes t take tan tanh tensordot tile topk transpose tril triu true_divide trunc unbind
+unflatten unsqueeze var var_mean vstack where zeros_like
 """.split()
 
 _FUNCTIONAL = """
-adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d celu conv1d conv2d conv3d elu gelu glu hardsigmoid hardswish
-hardtanh interpolate layer_norm leaky_relu linear logsigmoid max_pool1d max_pool2d mish normalize one_hot pad
-pixel_shuffle pixel_unshuffle relu relu6 scaled_dot_product_attention selu silu softmax softplus softsign unfold
+adaptive_avg_pool1d adaptive_avg_pool2d avg_pool1d avg_pool2d celu conv1d conv2d conv3d elu gelu glu hardsigmoid
+hardswish hardtanh interpolate layer_norm leaky_relu linear logsigmoid max_pool1d max_pool2d mish normalize
+one_hot pad pixel_shuffle pixel_unshuffle relu relu6 scaled_dot_product_attention selu silu softmax softplus
+softsign unfold
 """.split()
 
 _METHODS = """
-bool char clone contiguous detach double expand expand_as float int long masked_fill narrow repeat short sum to type_as
-type unfold unsqueeze view view_as
+bool char clone contiguous detach double expand expand_as float int long masked_fill narrow repeat short sum to
+type_as type unfold unsqueeze view view_as
 """.split()
 
 _OPERATORS = """

@@ -13,13 +13,13 @@ import numpy as np
 from dougong import models, optimizers
 from dougong.core.errors import ConfigError, DougongError, ModelFormatError, ShapeError, UnknownNameError, near_names
 from dougong.data import Dataset
+from dougong.layers import Softmax
 from dougong.losses import BinaryCrossentropy, CategoricalCrossentropy, SparseCategoricalCrossentropy
 from dougong.optimizers.schedules import CosineDecay
 from dougong.workbench import builtin
+from dougong.workbench.scores import as_probabilities
 
-__all__ = ["choose_loss", "choose_optimizer", "num_outputs", "open_network", "read_model"]
-
-_ADVICE = "Give the path of a .keras, .json or .py file."
+__all__ = ["choose_loss", "choose_optimizer", "gives_logits", "judged", "num_outputs", "open_network", "read_model"]
 
 
 def open_network(name: str, train: Dataset) -> Any:
@@ -47,14 +47,20 @@ def open_network(name: str, train: Dataset) -> Any:
 def read_model(path: Path, known: Any = ()) -> Any:
     """The model in a ``.keras`` or ``.json`` file.   Raises: UnknownNameError, ModelFormatError."""
     if not path.is_file():
-        raise ModelFormatError(_no_file(path)) if path.suffix else UnknownNameError("model", str(path), known, _ADVICE)
+        if known and not path.suffix and path.parent == Path():
+            raise UnknownNameError("model", str(path), known, "Or give the path of a .keras, .json or .py file.")
+        raise ModelFormatError(_no_file(path))
     if path.suffix == ".json":
         try:
             text = path.read_text(encoding="utf-8")
             json.loads(text)
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise ModelFormatError(f"{path} is no JSON text: {error}") from error
-        return models.model_from_json(text)
+        try:
+            return models.model_from_json(text)
+        except DougongError as error:
+            error.add_note(f"in {path}")
+            raise
     if path.suffix == ".py":
         raise ConfigError(f"{path} is a program, not a trained model; give the model.keras that `dougong train` wrote.")
     return models.load_model(str(path))
@@ -64,7 +70,7 @@ def _no_file(path: Path) -> str:
     beside = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     near = [str(path.parent / name) for name in near_names(path.name, beside)]
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else "."
-    return f"there is no model file {str(path)!r}{hint} {_ADVICE}"
+    return f"there is no model file {str(path)!r}{hint} Give the path of a .keras or .json file."
 
 
 def num_outputs(data: Dataset) -> int:
@@ -100,28 +106,34 @@ def choose_loss(model: Any, train: Dataset, label_smoothing: float = 0.0) -> tup
         if width != wanted:
             raise ShapeError(f"the network gives {width} numbers, but {train.source} has {wanted} targets.")
         return "mse", ["mae"]
-    squashed = _last_activation(model)
+    logits = gives_logits(model)
     if width == 1 and wanted == 2:
-        return BinaryCrossentropy(from_logits=squashed != "sigmoid"), ["binary_accuracy"]
+        return BinaryCrossentropy(from_logits=logits), ["binary_accuracy"]
     if width != wanted:
         raise ShapeError(
             f"the network gives {width} outputs, but {train.source} has {wanted} classes; "
             f"give its last layer {wanted} units."
         )
     if label_smoothing:
-        loss = CategoricalCrossentropy(from_logits=squashed != "softmax", label_smoothing=label_smoothing)
+        loss = CategoricalCrossentropy(from_logits=logits, label_smoothing=label_smoothing)
         return loss, ["accuracy"]
-    return SparseCategoricalCrossentropy(from_logits=squashed != "softmax"), ["accuracy"]
+    return SparseCategoricalCrossentropy(from_logits=logits), ["accuracy"]
 
 
-def _last_activation(model: Any) -> str:
-    """``"softmax"``, ``"sigmoid"`` or whatever else squashes the model's output; empty for plain logits."""
+def judged(model: Any, outputs: Any, task: str) -> np.ndarray:
+    """The model's outputs as they are judged: probabilities ``[N, K]``, or values ``[N, T]``."""
+    outputs = np.asarray(outputs)
+    if task == "classification":
+        return as_probabilities(outputs, logits=gives_logits(model))
+    return outputs.reshape(len(outputs), -1)
+
+
+def gives_logits(model: Any) -> bool:
+    """Whether a classifier's last layer ends in neither softmax nor sigmoid."""
     last = model.layers[-1]
     if hasattr(last, "layers"):
-        return _last_activation(last)
-    if type(last).__name__ == "Softmax":
-        return "softmax"
-    return str(last.get_config().get("activation", ""))
+        return gives_logits(last)
+    return not isinstance(last, Softmax) and last.get_config().get("activation") not in ("softmax", "sigmoid")
 
 
 def choose_optimizer(name: str | None, learning_rate: float | None, steps: int) -> Any:

@@ -35,18 +35,18 @@ class ClassScore:
     f1: float
 
 
-def as_probabilities(outputs: np.ndarray) -> np.ndarray:
-    """A classifier's outputs as ``[N, K]`` probabilities: one sigmoid column becomes two, logits pass through softmax.
+def as_probabilities(outputs: np.ndarray, *, logits: bool = False) -> np.ndarray:
+    """A classifier's outputs as ``[N, K]`` probabilities; one column, the probability of the second class, becomes two.
 
-    >>> as_probabilities(np.array([[0.25]])), as_probabilities(np.array([[0.0, math.log(3.0)]]))
+    >>> as_probabilities(np.array([[0.25]])), as_probabilities(np.array([[0.0, math.log(3.0)]]), logits=True)
     (array([[0.75, 0.25]]), array([[0.25, 0.75]]))
     """
     outputs = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), -1)
-    negative_or_large = bool(((outputs < 0) | (outputs > 1 + 1e-6)).any())
     if outputs.shape[1] == 1:
-        positive = 1.0 / (1.0 + np.exp(-outputs)) if negative_or_large else outputs
-        return np.concatenate([1.0 - positive, positive], axis=1)
-    if negative_or_large or not np.allclose(outputs.sum(axis=1), 1.0, atol=1e-3):
+        # A sigmoid is the softmax of the logit and 0.
+        zeros = np.zeros_like(outputs)
+        outputs = np.concatenate([zeros, outputs] if logits else [1.0 - outputs, outputs], axis=1)
+    if logits:
         # Subtract the maximum first: only differences matter, and large logits would overflow.
         powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)

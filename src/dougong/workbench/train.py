@@ -268,9 +268,10 @@ def _standardised(model: Any, parts: _Parts) -> tuple[Any, Dataset, Dataset]:
 def _read_back(path: Path, model: Any, test: Dataset) -> Verdict:
     """Read the file as a user would, and judge what comes back."""
     before = np.asarray(model.predict(test.inputs, verbose=0))
-    y_pred = np.asarray(models.load_model(str(path)).predict(test.inputs, verbose=0))
+    outputs = np.asarray(models.load_model(str(path)).predict(test.inputs, verbose=0))
     line = f'dg.models.load_model("{path.as_posix()}").predict(x)'
-    difference = float(np.abs(y_pred - before).max())
+    difference = float(np.abs(outputs - before).max())
+    y_pred = networks.judged(model, outputs, test.task)
     return Verdict(y_pred, score(test.task, test.targets, y_pred), line, difference)
 
 

@@ -19,9 +19,9 @@ from dougong.core.errors import DataError, ShapeError, near_names
 from dougong.data import Column, Dataset, check_finite, encode_columns, open_data, read_frame, read_pictures
 from dougong.data.pictures import SUFFIXES
 from dougong.workbench.describe import summary_text
-from dougong.workbench.networks import read_model
+from dougong.workbench.networks import judged, read_model
 from dougong.workbench.runs import Record, find_record
-from dougong.workbench.scores import as_probabilities, headline, score
+from dougong.workbench.scores import headline, score
 from dougong.workbench.storage import write_text
 
 __all__ = ["Evaluation", "Predictions", "evaluate", "predict", "summary"]
@@ -82,7 +82,7 @@ def evaluate(model: str, data: str, *, target: str | None = None, skip_bad: bool
     if record is not None:
         dataset = _aligned(dataset, record)
     _check_shape(network, dataset.inputs, data)
-    y_pred = np.asarray(network.predict(dataset.inputs, verbose=0))
+    y_pred = judged(network, network.predict(dataset.inputs, verbose=0), dataset.task)
     scores = score(dataset.task, dataset.targets, y_pred)
     return Evaluation(scores, headline(dataset.task, scores), len(dataset), part)
 
@@ -100,15 +100,13 @@ def predict(model: str, data: str, out: str | None = None, *, skip_bad: bool = F
         raise DataError(f"the folder {Path(out).resolve().parent} does not exist; make it first.")
     key, labels, inputs = _inputs(network, record, data, skip_bad)
     _check_shape(network, inputs, data)
-    outputs = np.asarray(network.predict(inputs, verbose=0))
+    outputs = judged(network, network.predict(inputs, verbose=0), "regression" if record is None else record.task)
     header, rows, notes = [key], [[label] for label in labels], list[str]()
     if record is not None and record.task == "classification":
         _add_classes(header, rows, outputs, record.class_names)
     else:
-        flat = outputs.reshape(len(outputs), -1)
-        named = list(record.target_names) if record is not None else [f"output_{t}" for t in range(flat.shape[1])]
-        header += named
-        for row, values in zip(rows, flat):
+        header += [f"output_{t}" for t in range(outputs.shape[1])] if record is None else list(record.target_names)
+        for row, values in zip(rows, outputs):
             row += [f"{value:.7g}" for value in values]
     if record is not None and record.ranges and inputs.ndim == 2:
         notes += _flag_ranges(header, rows, inputs, record)
@@ -118,8 +116,7 @@ def predict(model: str, data: str, out: str | None = None, *, skip_bad: bool = F
     return predictions
 
 
-def _add_classes(header: list[str], rows: list[list[str]], outputs: np.ndarray, names: Sequence[str]) -> None:
-    probabilities = as_probabilities(outputs)
+def _add_classes(header: list[str], rows: list[list[str]], probabilities: np.ndarray, names: Sequence[str]) -> None:
     every = len(names) <= _MOST_CLASS_COLUMNS
     header += ["class", "probability"] + ([f"p({name})" for name in names] if every else [])
     for row, values in zip(rows, probabilities):

@@ -202,7 +202,8 @@ class _Recorder(TorchDispatchMode):
             self.refuse(f"the value of a tensor decides what is done next ({name.strip('_')})")
         if name in _CHANGES_SHAPE:
             self.refuse(f"{name} changes the shape of a tensor in place")
-        if torch.Tag.dynamic_output_shape in func.tags and (name != "index" or _has_mask(args[1])):
+        grows = torch.Tag.dynamic_output_shape in func.tags and name != "_ctc_loss"  # only its workspace does
+        if grows and (name != "index" or _has_mask(args[1])):
             self.refuse(f"the shape of the result of {name} depends on values")
         for generator in _generators(func, args, kwargs):
             before = self._last_states.get(id(generator))
@@ -311,6 +312,13 @@ def _leaves(tree: Any) -> Iterator[Any]:
         yield tree
 
 
+def _one_hot(input: Tensor, num_classes: int = -1) -> Tensor:
+    """PyTorch's own `one_hot`, without its look at the smallest class; `scatter_` checks the range anyway."""
+    if num_classes <= 0:
+        num_classes = int(input.max().item()) + 1
+    return input.new_zeros((*input.shape, num_classes)).scatter_(-1, input.unsqueeze(-1), 1)
+
+
 class _Watch(TorchFunctionMode):
     """Refuses the few ways in which a function gets at values, or swaps memory, without calling a kernel."""
 
@@ -326,6 +334,8 @@ class _Watch(TorchFunctionMode):
             self._recorder.refuse("the function calls backward() itself")
         if name == "__set__" and func == torch.Tensor.data.__set__:  # pyright: ignore[reportAttributeAccessIssue]
             self._recorder.refuse("the function assigns to .data")
+        if func is torch.nn.functional.one_hot:
+            func = _one_hot
         return func(*args, **(kwargs or {}))
 
 

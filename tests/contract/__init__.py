@@ -1,0 +1,1 @@
+"""One contract that every layer, loss, metric, optimizer, initializer, regularizer, constraint and activation keeps."""
