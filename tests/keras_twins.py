@@ -1,4 +1,4 @@
-"""One layer beside Keras's: the same weights, the same inputs; outputs, gradients, shapes, config and trace compared."""
+"""One layer beside Keras's, with the same weights: outputs, gradients, shapes, config and trace are compared."""
 
 from __future__ import annotations
 

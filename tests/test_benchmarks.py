@@ -10,6 +10,9 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from benchmarks import cases, machine, ratios, tables, timing
 from benchmarks.__main__ import main
 from benchmarks.cases import CASES, dataset, quick
@@ -22,9 +25,6 @@ from benchmarks.report import markdown, write
 from benchmarks.runner import Measurement, record
 from benchmarks.sessions_torch import TorchSession
 from benchmarks.timing import Frames, chosen_steps, count_frames, time_calls, time_steps
-from hypothesis import given
-from hypothesis import strategies as st
-
 from closeness import close
 
 PARAMETERS = {  # by hand: sums of (inputs + 1) * outputs, and so on

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from dougong.core.errors import DataError
 from dougong.data.dataset import Dataset
@@ -29,18 +28,6 @@ _GREY = frozenset({"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "F"})
 _ROTATION, _SIDEWAYS = 0x0112, (5, 6, 7, 8)  # EXIF: how the camera was held
 _TRAIN, _TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation")  # tests, best first
 _NAMED = 20
-# What Pillow raises on damaged files, besides its own errors, which are OSErrors.
-_DAMAGED = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    IndexError,
-    TypeError,
-    struct.error,
-    Image.DecompressionBombError,
-    Image.DecompressionBombWarning,
-)
 _Result = TypeVar("_Result")
 
 
@@ -152,10 +139,16 @@ def _pictures_under(folder: Path) -> list[Path]:
 def _each(read: Callable[[Path], _Result], paths: Sequence[Path]) -> tuple[dict[Path, _Result], dict[Path, str]]:
     """What ``read`` gives for each path, by several threads, and the reasons of those that failed; both in order."""
 
+    from PIL import Image  # lazy: 0.15 s that only pictures need
+
+    # What Pillow raises on damaged files, besides its own errors, which are OSErrors.
+    bombs = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+    damaged = (OSError, ValueError, SyntaxError, EOFError, IndexError, TypeError, struct.error, *bombs)
+
     def attempt(path: Path) -> _Result | str:
         try:
             return read(path)
-        except _DAMAGED as error:
+        except damaged as error:
             return str(error) or type(error).__name__
 
     with warnings.catch_warnings(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
@@ -168,6 +161,8 @@ def _each(read: Callable[[Path], _Result], paths: Sequence[Path]) -> tuple[dict[
 
 def _head(path: Path) -> tuple[tuple[int, int], str]:
     """((height, width), mode) as the picture is to be seen, without reading its pixels."""
+    from PIL import Image  # lazy: as above
+
     with Image.open(path) as picture:
         width, height = picture.size
         turned = picture.getexif().get(_ROTATION) in _SIDEWAYS
@@ -176,6 +171,8 @@ def _head(path: Path) -> tuple[tuple[int, int], str]:
 
 def _picture(path: Path, size: tuple[int, int], channels: int) -> np.ndarray:
     """One picture ``[H, W, C]``, turned upright, in eight bits, resized where needed."""
+    from PIL import Image, ImageOps  # lazy: as above
+
     with Image.open(path) as opened:
         picture: Image.Image = ImageOps.exif_transpose(opened)
         if picture.mode.startswith("I"):  # sixteen bits; convert("L") would cut off, not scale

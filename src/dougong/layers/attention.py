@@ -99,9 +99,9 @@ class MultiHeadAttention(RandomLayer):
         bias_constraint: Any = None,
         use_gate: bool = False,
         seed: int | None = None,
-        **options: Unpack[LayerOptions],
+        **options: Any,
     ) -> None:
-        super().__init__(seed, activity_regularizer=activity_regularizer, **options)  # type: ignore[misc]
+        super().__init__(seed, activity_regularizer=activity_regularizer, **options)
         for word, size in (("num_heads", num_heads), ("key_dim", key_dim), ("value_dim", value_dim or key_dim)):
             if not isinstance(size, int) or size <= 0:
                 raise ConfigError(f"{word} must be an int >= 1; got {size!r}")

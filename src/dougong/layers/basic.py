@@ -201,9 +201,9 @@ class TorchModuleWrapper(Layer):
         module: nn.Module,
         name: str | None = None,
         output_shape: Sequence[int | None] | None = None,
-        **options: Unpack[LayerOptions],
+        **options: Any,
     ) -> None:
-        super().__init__(name=name, **options)  # type: ignore[misc]
+        super().__init__(name=name, **options)
         if not isinstance(module, nn.Module):
             raise ConfigError(f"TorchModuleWrapper needs a torch.nn.Module; got {module!r}")
         self.module = module

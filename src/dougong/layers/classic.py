@@ -169,8 +169,8 @@ def _bias_to_keras(bias: Tensor, pieces: int) -> Tensor:
 def _features_problem(shape: Shape, features: int | None) -> str | None:
     if len(shape) >= 2 and shape[-1] in (None, features):
         return None
-    advice = f"build with {shape[-1]}" if len(shape) == 2 else f"add Flatten() before it or build with {shape[-1]}"
-    return f"was built for {features} features but received shape {tuple(shape)}; {advice}."
+    advice = "" if len(shape) == 2 else "add Flatten() before it or "
+    return f"was built for {features} features but received shape {tuple(shape)}; {advice}build with {shape[-1:]}."
 
 
 class RBF(Layer):
@@ -203,8 +203,8 @@ class RBF(Layer):
         self.widths_initializer = initializers.get(widths_initializer)
 
     def build(self, input_shape: Shape) -> None:
-        self._features = input_shape[-1]
-        self.centers = self.add_weight((self.units, self._features), self.centers_initializer, name="centers")  # type: ignore[arg-type]
+        self._features = features = input_shape[-1]
+        self.centers = self.add_weight((self.units, features), self.centers_initializer, name="centers")  # type: ignore[arg-type]
         self.widths = self.add_weight((self.units,), self.widths_initializer, name="widths")
 
     def call(self, inputs: Tensor) -> Tensor:

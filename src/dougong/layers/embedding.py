@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from dougong.core.errors import ConfigError, DataError
 from dougong.core.symbol import Shape
-from dougong.layers.layer import Layer, LayerOptions
+from dougong.layers.layer import Layer
 from dougong.ops import constraints, initializers, regularizers
 
 __all__ = ["Embedding"]
@@ -40,9 +40,9 @@ class Embedding(Layer):
         embeddings_constraint: Any = None,
         mask_zero: bool = False,
         weights: Any = None,
-        **options: Unpack[LayerOptions],
+        **options: Any,
     ) -> None:
-        super().__init__(**options)  # type: ignore[misc]
+        super().__init__(**options)
         for word, size in (("input_dim", input_dim), ("output_dim", output_dim)):
             if not isinstance(size, int) or isinstance(size, bool) or size <= 0:
                 raise ConfigError(f"{word} must be an int >= 1; got {size!r}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor
@@ -101,10 +101,7 @@ class Merge(Layer):
 def _unmasked(inputs: Any) -> bool:
     if type(inputs) not in (list, tuple):
         return False
-    for item in inputs:
-        if type(item) is not Tensor or getattr(item, "_keras_mask", None) is not None:
-            return False
-    return True
+    return all(type(item) is Tensor and getattr(item, "_keras_mask", None) is None for item in inputs)
 
 
 def _equal_ranks(inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -144,7 +141,10 @@ class Average(Merge):
 
 
 class Multiply(Merge):
-    """The product; a masked input counts as 1, and as 0 where all are masked.   Keras: equals ``keras.layers.Multiply``."""
+    """The product; a masked input counts as 1, and as 0 where all are masked.
+
+    Keras: equals ``keras.layers.Multiply``.
+    """
 
     def merge(self, inputs: Sequence[Tensor]) -> Tensor:
         return reduce(torch.mul, inputs)
@@ -158,12 +158,9 @@ class Multiply(Merge):
 
 
 class _Extreme(Merge):
-    """A masked input is left out of the comparison."""
+    """A masked input is left out of the comparison.  ``choose`` gives one of two."""
 
-    @staticmethod
-    @abstractmethod
-    def choose(a: Tensor, b: Tensor) -> Tensor:
-        """The one of two."""
+    choose: ClassVar[Callable[..., Tensor]]
 
     def merge(self, inputs: Sequence[Tensor]) -> Tensor:
         return reduce(self.choose, inputs)
@@ -184,13 +181,13 @@ class _Extreme(Merge):
 class Maximum(_Extreme):
     """The elementwise maximum.   Keras: equals ``keras.layers.Maximum``."""
 
-    choose = staticmethod(torch.maximum)
+    choose = torch.maximum
 
 
 class Minimum(_Extreme):
     """The elementwise minimum.   Keras: equals ``keras.layers.Minimum``."""
 
-    choose = staticmethod(torch.minimum)
+    choose = torch.minimum
 
 
 class Concatenate(Merge):

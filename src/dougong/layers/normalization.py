@@ -55,8 +55,8 @@ class _Normalization(Layer):
         self.gamma_regularizer = regularizers.get(gamma_regularizer)
         self.beta_constraint = constraints.get(beta_constraint)
         self.gamma_constraint = constraints.get(gamma_constraint)
-        self.weight: Tensor | None = None
-        self.bias: Tensor | None = None
+        self.weight: Any = None
+        self.bias: Any = None
 
     def build(self, input_shape: Shape) -> None:
         rank = len(input_shape)
@@ -157,7 +157,7 @@ class BatchNormalization(_Normalization):
             raise ConfigError(f"renorm_clipping takes rmax, rmin and dmax; got {sorted(renorm_clipping or ())}")
         self.momentum = float(momentum)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.moving_variance_initializer: Any = initializers.get(moving_variance_initializer)
         self.renorm = renorm
         self.renorm_clipping = renorm_clipping
         self.renorm_momentum = renorm_momentum

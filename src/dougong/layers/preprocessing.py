@@ -22,7 +22,7 @@ _SMALLEST_DEVIATION = 1e-7
 class Normalization(Layer):
     r"""Subtracts a mean and divides by a standard deviation, both given or learned from data by `adapt`.
 
-    .. math:: y = \frac{x - \mu}{\max(\sqrt{v}, 10^{-7})},\qquad \text{with invert:}\ y = \mu + x \max(\sqrt{v}, 10^{-7})
+    .. math:: y = \frac{x - \mu}{s},\qquad \text{inverted:}\ y = \mu + x s,\qquad s = \max(\sqrt{v}, 10^{-7})
 
     ``axis`` has a mean for each index, the other axes share it; None is one mean for everything.
     Buffers: ``adapt_mean``, ``adapt_variance`` and ``count`` where `adapt` is meant.   Units: out of and into x's.
@@ -50,10 +50,12 @@ class Normalization(Layer):
             raise ConfigError("give both mean and variance, or neither and call adapt(data)")
         self.input_mean = None if mean is None else np.asarray(mean, "float64")
         self.input_variance = None if variance is None else np.asarray(variance, "float64")
-        if self.input_mean is not None and np.shape(mean) != np.shape(variance):
-            raise ConfigError(f"mean and variance must have one shape; got {np.shape(mean)} and {np.shape(variance)}")
-        if self.input_mean is not None and self.input_mean.ndim > len(self.axis):
-            raise ConfigError(f"mean has {self.input_mean.ndim} axes but axis names {len(self.axis)}: {self.axis}")
+        if self.input_mean is not None and self.input_variance is not None:
+            shapes = self.input_mean.shape, self.input_variance.shape
+            if shapes[0] != shapes[1]:
+                raise ConfigError(f"mean and variance must have one shape; got {shapes[0]} and {shapes[1]}")
+            if len(shapes[0]) > len(self.axis):
+                raise ConfigError(f"mean has {len(shapes[0])} axes but axis names {len(self.axis)}: {self.axis}")
 
     def build(self, input_shape: Shape) -> None:
         rank = len(input_shape)

@@ -1,8 +1,8 @@
 """Recurrent layers: RNN over any cell, and SimpleRNN, LSTM, GRU, which make their cell themselves.
 
 Shapes: N batch, T steps, F features, U units.  A masked step is skipped: the output before it is given again (zeros at
-the start) and the states wait.  So the steps that count are moved to the front, keeping their order, the recurrence runs
-without masks at its full speed, and its outputs are given back to the steps they belong to.   Ref: Keras 3 semantics.
+the start) and the states wait.  So the steps that count are moved to the front, keeping their order, the recurrence
+runs without masks at its full speed, and its outputs are given back to the steps they belong to.   Ref: Keras 3.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ class _OwnCell(RNN):
         return cls(**config)
 
 
-def _cell_options(name: str, options: LayerOptions) -> Any:
+def _cell_options(name: str, options: Mapping[str, Any]) -> Any:
     return {"name": name, "dtype": options.get("dtype"), "trainable": options.get("trainable", True)}
 
 
@@ -236,7 +236,7 @@ class SimpleRNN(_OwnCell):
         seed: int | None = None,
         *,
         zero_output_for_mask: bool = False,
-        **options: Unpack[LayerOptions],
+        **options: Any,
     ) -> None:
         cell = SimpleRNNCell(
             units,
@@ -306,7 +306,7 @@ class LSTM(_OwnCell):
         use_cudnn: bool | str = "auto",
         *,
         zero_output_for_mask: bool = False,
-        **options: Unpack[LayerOptions],
+        **options: Any,
     ) -> None:
         cell = LSTMCell(
             units,
@@ -385,7 +385,7 @@ class GRU(_OwnCell):
         use_cudnn: bool | str = "auto",
         *,
         zero_output_for_mask: bool = False,
-        **options: Unpack[LayerOptions],
+        **options: Any,
     ) -> None:
         cell = GRUCell(
             units,

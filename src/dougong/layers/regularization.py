@@ -110,7 +110,10 @@ def _dropped(inputs: Tensor, keep: Tensor, rate: float) -> Tensor:
 
 
 class _SpatialDropout(RandomLayer):
-    """Dropout of whole feature maps: one draw for each sample and channel.   Ref: Tompson et al. 2014, arXiv:1411.4280."""
+    """Dropout of whole feature maps: one draw for each sample and channel.
+
+    Ref: Tompson et al. 2014, arXiv:1411.4280.
+    """
 
     _rank: ClassVar[int]
 
@@ -152,7 +155,7 @@ class SpatialDropout1D(_SpatialDropout):
 
 
 class SpatialDropout2D(_SpatialDropout):
-    """Dropout of whole feature maps.   Shapes: ``[N, H, W, C] -> [N, H, W, C]``.   Keras: equals ``SpatialDropout2D``."""
+    """Dropout of whole feature maps.   Shapes: ``[N, H, W, C]``, unchanged.   Keras: equals ``SpatialDropout2D``."""
 
     _rank = 2
 
@@ -184,7 +187,7 @@ class GaussianDropout(RandomLayer):
 
 
 class GaussianNoise(RandomLayer):
-    """Adds noise from N(0, stddev²).   ``stddev`` has the inputs' unit.   Keras: equals ``keras.layers.GaussianNoise``."""
+    """Adds noise from N(0, stddev²).   ``stddev`` has the inputs' unit.   Keras: equals ``GaussianNoise``."""
 
     def __init__(self, stddev: float, seed: int | None = None, **options: Unpack[LayerOptions]) -> None:
         super().__init__(seed, **options)

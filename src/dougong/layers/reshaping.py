@@ -25,6 +25,7 @@ class Flatten(Layer):
     ``channels_first`` moves axis 1 to the end before flattening, so that the order is the one of channels-last data.
     Keras: equals ``keras.layers.Flatten``.
 
+    >>> import torch
     >>> Flatten()(torch.zeros(2, 3, 4)).shape
     torch.Size([2, 12])
     """
@@ -48,6 +49,7 @@ class Reshape(Layer):
 
     Raises: ShapeError if the sizes do not multiply to the input's.   Keras: equals ``keras.layers.Reshape``.
 
+    >>> import torch
     >>> Reshape((-1, 2))(torch.zeros(5, 6)).shape
     torch.Size([5, 3, 2])
     """
@@ -61,7 +63,7 @@ class Reshape(Layer):
     def call(self, inputs: Tensor) -> Tensor:
         batch = inputs.shape[0]
         if batch == 0 and -1 in self.target_shape:  # torch cannot infer a size when there is nothing to divide
-            return inputs.reshape(0, *self._resolved(tuple(inputs.shape[1:])))
+            return inputs.reshape(self.compute_output_shape(tuple(inputs.shape)))  # type: ignore[arg-type]
         return inputs.reshape(batch, *self.target_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -93,6 +95,7 @@ class Permute(Layer):
 
     Keras: equals ``keras.layers.Permute``.
 
+    >>> import torch
     >>> Permute((2, 1))(torch.zeros(5, 3, 4)).shape
     torch.Size([5, 4, 3])
     """
@@ -118,8 +121,9 @@ class Permute(Layer):
 
 
 class RepeatVector(Layer):
-    """The input ``n`` times, as a view.   Shapes: ``[N, F] -> [N, n, F]``.   Keras: equals ``keras.layers.RepeatVector``.
+    """The input ``n`` times, as a view.   Shapes: ``[N, F] -> [N, n, F]``.   Keras: equals ``RepeatVector``.
 
+    >>> import torch
     >>> RepeatVector(2)(torch.tensor([[1.0, 2.0]]))
     tensor([[[1., 2.],
              [1., 2.]]])

@@ -65,7 +65,8 @@ class StackedRNNCells(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return cls(**(dict(config) | {"cells": [cell_from(cell) for cell in config["cells"]]}))
+        options: dict[str, Any] = dict(config)
+        return cls([cell_from(cell) for cell in options.pop("cells")], **options)
 
 
 def run_cell(cell: Any, x: Tensor, states: States, every: bool = False) -> tuple[Tensor, States]:

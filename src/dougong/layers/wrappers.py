@@ -26,7 +26,7 @@ class Wrapper(Layer):
         super().__init__(**options)
         if not isinstance(layer, torch.nn.Module):
             raise ConfigError(f"{type(self).__name__} wraps a layer or a torch module; got {layer!r}")
-        self.layer = layer
+        self.layer: Any = layer
 
     def build(self, input_shape: Any) -> None:
         if isinstance(self.layer, Layer) and not self.layer.built:
@@ -50,10 +50,11 @@ class TimeDistributed(Wrapper):
 
     The steps are folded into the batch, so it costs one call.  A mask with one axis less than the inputs goes to the
     layer, folded too.
-    Keras: equals ``keras.layers.TimeDistributed``, but for batch normalization inside, in training: it sees all steps as
-    one batch, where Keras 3 normalizes step by step.
+    Keras: equals ``keras.layers.TimeDistributed``, but for batch normalization inside, in training: it sees all steps
+    as one batch, where Keras 3 normalizes step by step.
 
-    >>> TimeDistributed(RNN(LSTMCell(4)))(torch.zeros(2, 5, 6, 3)).shape
+    >>> from dougong.layers.recurrent import LSTM
+    >>> TimeDistributed(LSTM(4))(torch.zeros(2, 5, 6, 3)).shape
     torch.Size([2, 5, 4])
     """
 

@@ -134,7 +134,7 @@ def roc(y_true: np.ndarray, y_pred: np.ndarray, names: Sequence[str]) -> Figure:
     figure = _figure(5.6, 5.2)
     axes = figure.subplots()
     classes = [1] if len(names) == 2 else list(range(len(names)))
-    curves = []
+    curves: list[tuple[float, int, np.ndarray, np.ndarray]] = []
     for k in classes:
         own = labels == k
         if own.any() and not own.all():
