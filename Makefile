@@ -24,7 +24,7 @@ setup-test: .venv/ready-test
 	@touch $@
 
 demo: setup
-	@$(BIN)/dougong train lenet5 digits --out runs/demo --epochs 40 --seed 1
+	@$(BIN)/dougong train lenet5 digits --seed 1 --out runs/demo
 
 test: setup-test
 	@$(BIN)/python -m pytest

@@ -17,65 +17,62 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import NamedTuple
 
 import activations_pictures as pictures
 import numpy as np
 import torch
+from activations_pictures import Measured
 
 import dougong as dg
 
 NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu")
-RATES = (0.01, 0.03, 0.1, 0.3, 1.0)
-DEPTH = 10
+RATES = (0.01, 0.03, 0.1, 0.2, 0.4)
+Z = torch.linspace(-8, 8, 1601)
 
 
 def curve(name: str, z: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """The function and, by autograd, its slope."""
     z = z.clone().requires_grad_()
-    value = dg.activations.get(name)(z)
-    (slope,) = torch.autograd.grad(value.sum(), z)
-    return value.detach().numpy(), slope.numpy()
+    values = dg.activations.get(name)(z)
+    (slopes,) = torch.autograd.grad(values.sum(), z)
+    return values.detach().numpy(), slopes.numpy()
 
 
 def gradient_by_layer(name: str) -> list[float]:
     """How long each layer's gradient is in an untrained network of ten layers, relative to the last layer's."""
-    dg.utils.set_random_seed(1)
-    layers = [dg.layers.Dense(64, activation=name) for _ in range(DEPTH)]
+    layers = [dg.layers.Dense(64, activation=name) for _ in range(10)]
     network = dg.Sequential([dg.Input((64,)), *layers])
-    loss = (network(torch.randn(256, 64)) - torch.randn(256, 64)).square().mean()
-    loss.backward()
+    (network(torch.randn(256, 64)) - torch.randn(256, 64)).square().mean().backward()
     norms = [layer.weight.grad.norm().item() for layer in layers]
     return [norm / norms[-1] for norm in norms]
 
 
-def descent(name: str, steps: int = 600) -> np.ndarray:
-    """The way of two weights from (0, 0) to (1, -1), sample by sample; the inputs have passed the function.   [steps, 2]
+def descent(name: str, steps: int = 300) -> tuple[np.ndarray, np.ndarray, int]:
+    """The way of two weights from (0, 0) to (1, -1), the shape of the error there, and the steps until it is near.
 
     The goal wants one weight to rise and the other to fall, which is what inputs of one sign make hard.
     """
-    dg.utils.set_random_seed(1)
-    inputs = dg.activations.get(name)(torch.randn(steps, 2))
+    inputs = dg.activations.get(name)(torch.randn(steps, 2))  # what a layer with this function would hand on
     unit = dg.Sequential([dg.Input((2,)), dg.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
     # Each function gets the rate that suits the size of its values, so that only directions differ.
     unit.compile(dg.optimizers.SGD(0.25 / inputs.square().sum(1).mean().item()), "mse")
-    path = [np.zeros(2)]
-    note = dg.callbacks.LambdaCallback(on_train_batch_end=lambda *_: path.append(unit.get_weights()[0][:, 0].copy()))
+    way = [np.zeros(2)]
+    note = dg.callbacks.LambdaCallback(on_train_batch_end=lambda *_: way.append(unit.get_weights()[0][:, 0].copy()))
     wanted = inputs @ torch.tensor([[1.0], [-1.0]])
     unit.fit(inputs, wanted, batch_size=1, shuffle=False, callbacks=[note], verbose=0)
-    return np.array(path)
+    distance = np.linalg.norm(np.array(way) - [1, -1], axis=1)
+    return np.array(way), (inputs.mT @ inputs / steps).numpy(), int((distance < 0.1).argmax())
 
 
-def one_sign(path: np.ndarray) -> float:
-    """The share of steps in which both weights rose or both fell."""
-    moves = np.diff(path, axis=0)
+def one_sign(way: np.ndarray) -> float:
+    """The share of steps in which both weights rose or both fell, among those in which both moved."""
+    moves = np.diff(way, axis=0)
     moves = moves[(np.abs(moves) > 1e-9).all(axis=1)]
     return float((moves.prod(axis=1) > 0).mean())
 
 
 def dead_units(name: str, rate: float) -> tuple[float, float]:
     """The share of 100 hidden units with slope 0 for all digits after training at this rate, and the accuracy."""
-    dg.utils.set_random_seed(1)
     digits = dg.data.load_sample("digits")
     x = torch.tensor(digits.inputs, dtype=torch.float32).flatten(1) / 16
     sums = dg.layers.Dense(100)
@@ -83,16 +80,48 @@ def dead_units(name: str, rate: float) -> tuple[float, float]:
     loss = dg.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(dg.optimizers.SGD(rate, momentum=0.9), loss, metrics=["accuracy"])
     network.fit(x, digits.targets, batch_size=32, epochs=8, verbose=0)
-    _, slope = curve(name, sums(x).detach())
-    return float((slope == 0).all(axis=0).mean()), network.evaluate(x, digits.targets, verbose=0)[1]
+    _, slopes = curve(name, sums(x).detach())
+    return float((slopes == 0).all(axis=0).mean()), network.evaluate(x, digits.targets, verbose=0)[1]
 
 
-def cost(name: str, values: int = 100_000, repeats: int = 200) -> float:
-    """Nanoseconds for one value, forward and backward, with one thread: the quickest of many runs."""
-    function, z = dg.activations.get(name), torch.randn(values, requires_grad=True)
-    ones, best = torch.ones(values), float("inf")
+def cost(name: str, values: int = 20_000, repeats: int = 500) -> float:
+    """Nanoseconds for one value, forward and backward: the quickest of many runs, as others only add disturbance.
+
+    So few values that torch shares them among no threads, and that they stay in the processor's cache.
+    """
+    function, z, ones = dg.activations.get(name), torch.randn(values, requires_grad=True), torch.ones(values)
+    best = float("inf")
     for _ in range(repeats):
         start = time.perf_counter()
         torch.autograd.grad(function(z), z, ones)
         best = min(best, time.perf_counter() - start)
     return best / values * 1e9
+
+
+def measure(name: str) -> Measured:
+    """All four experiments on one function; the seed gives each function the same data and starting weights."""
+    dg.utils.set_random_seed(1)
+    dead, accuracy = zip(*(dead_units(name, rate) for rate in RATES))
+    return Measured(*curve(name, Z), gradient_by_layer(name), *descent(name), list(dead), list(accuracy), cost(name))
+
+
+def main(folder: str | Path = "runs/activations") -> dict[str, Measured]:
+    results = {name: measure(name) for name in NAMES}
+    print(f"{'':12}{'largest':>8}{'first layer':>13}{'moves of':>10}{'steps to':>10}{'dead at':>10}{'ns a':>7}")
+    print(f"{'':12}{'slope':>8}{'of ten gets':>13}{'one sign':>10}{'the goal':>10}{f'rate {RATES[-1]}':>10}{'value':>7}")
+    for name, m in results.items():
+        left = f"{name:12}{m.slopes.max():8.2f}{m.arriving[0]:13.1e}{one_sign(m.way):10.0%}"
+        print(f"{left}{m.steps:10d}{m.dead[-1]:10.0%}{m.cost:7.2f}")
+
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures.saturation(folder / "saturation.png", Z.numpy(), results)
+    pictures.zigzag(folder / "zigzag.png", {name: results[name] for name in ("sigmoid", "tanh")})
+    pictures.dead(folder / "dead_units.png", RATES, results)
+    pictures.cost(folder / "cost.png", results)
+    print("\npictures: " + ", ".join(str(path) for path in sorted(folder.glob("*.png"))))
+    return results
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

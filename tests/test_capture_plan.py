@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dougong.training.capture import Scratch, capture
+from dougong.training.capture import CaptureError, Scratch, capture
 from dougong.training.capture.bindings import Bindings
 from dougong.training.capture.placement import placed
+from dougong.training.capture.plan import Plan
 from dougong.training.capture.recording import Memory, Value
 from dougong.training.capture.trace import trace
+from dougong.training.capture.verify import verified
 
 
 def _captured(model: nn.Module, loss: Callable[..., Tensor], x: Tensor, y: Tensor) -> tuple[Any, list[Tensor]]:
@@ -271,6 +273,27 @@ def test_random_programs_that_write_anywhere(steps: list[tuple[int, int, int]]) 
             want = eager(x_twin)
         for one, two in zip([*got, x, weight, state], [*want, x_twin, weight_twin, state_twin]):
             assert torch.equal(one, two)
+
+
+def test_a_replay_with_other_numbers_is_refused() -> None:
+    x, state = torch.ones(3), torch.zeros(3)
+
+    def function(x: Tensor) -> Tensor:
+        return state.add_(x) * 2
+
+    recorded = trace(function, [x])
+
+    def other(x: Tensor) -> Tensor:
+        return state.add_(x) * 2.1
+
+    def failing(x: Tensor) -> Tensor:
+        raise RuntimeError("no kernel")
+
+    verified(recorded, Plan(function, "", 1, 0, 0), [x], [])
+    for run, reason in ((other, "output 0 of the replay differs"), (failing, "the replay fails, no kernel")):
+        with pytest.raises(CaptureError, match=reason):
+            verified(recorded, Plan(run, "", 1, 0, 0), [x], [])
+    assert not state.any()
 
 
 def test_the_trace_sees_every_kernel_once() -> None:

@@ -49,11 +49,12 @@ class StepEnded(Event):
 
 @dataclass(slots=True)
 class EpochEnded(Event):
-    """``logs`` are the epoch's means, validation included; ``seconds`` its duration."""
+    """``logs`` are the epoch's means, validation included; ``seconds`` its duration, ``steps`` how many it had."""
 
     epoch: int
     logs: dict[str, Any]
     seconds: float
+    steps: int = 0
 
 
 @dataclass(slots=True)

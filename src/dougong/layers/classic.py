@@ -167,10 +167,11 @@ def _bias_to_keras(bias: Tensor, pieces: int) -> Tensor:
 
 
 def _features_problem(shape: Shape, features: int | None) -> str | None:
-    if len(shape) >= 2 and shape[-1] in (None, features):
+    size = shape[-1] if shape else None
+    if len(shape) >= 2 and size in (None, features):
         return None
     advice = "" if len(shape) == 2 else "add Flatten() before it or "
-    return f"was built for {features} features but received shape {tuple(shape)}; {advice}build with {shape[-1:]}."
+    return f"was built for {features} features but received shape {tuple(shape)}; {advice}build with {size}."
 
 
 class RBF(Layer):

@@ -1,25 +1,37 @@
-"""What happens when a loss or gradient is not finite: the first bad tensor is found and named."""
+"""What happens when a loss or gradient is not finite: the first bad value is found and named."""
 
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dougong.core.errors import NonFiniteError
+from dougong.core.errors import DataError, NonFiniteError
 from dougong.core.graph import leaves
+from dougong.data import check_finite
+from dougong.data.nested import leaves as named_leaves
 
 __all__ = ["diagnose"]
 
+_PARTS = ("x", "y", "sample_weight")
+
 
 def diagnose(step: Any, batch: tuple[Any, Any, Any], loss: float) -> NonFiniteError:
-    """Run the bad step again, watching every layer, and say where the first NaN or Inf comes from."""
-    where = _bad_data(batch) or _bad_weight(step.model) or _bad_layer(step, batch)
-    if where is None:
-        where = "the loss function gave it" if not math.isfinite(loss) else _bad_gradient(step)
-    what = f"the loss is {loss}" if not math.isfinite(loss) else "a gradient is not finite"
+    """Run the bad step again, watching every layer, and say where the first NaN or Inf comes from.
+
+    The step's state changes once more by that; the caller puts it back.
+    """
+    if math.isfinite(loss):
+        what = "a gradient is not finite"
+        where = _bad_gradient(step, batch)
+    else:
+        what = f"the loss is {loss}"
+        where = _bad_weight(step.model) or _bad_output(step, batch) or _bad_data(step.data, batch, ("y", "sample_weight"))
+        where = where or "the loss function gave it for finite outputs and targets"
     return NonFiniteError(
         f"{what}: {where}. The weights are those before this step. Try a smaller learning rate, clipnorm=1.0 in the"
         " optimizer, scaled inputs (a Normalization layer), or from_logits=True with a linear last layer."
@@ -30,12 +42,21 @@ def _finite(tensor: Tensor) -> bool:
     return not tensor.is_floating_point() or bool(torch.isfinite(tensor).all())
 
 
-def _bad_data(batch: tuple[Any, Any, Any]) -> str | None:
-    for name, part in zip(("x", "y", "sample_weight"), batch):
-        for leaf in leaves(part):
-            if isinstance(leaf, Tensor) and not _finite(leaf):
-                index = tuple(int(i) for i in torch.nonzero(~torch.isfinite(leaf))[0])
-                return f"{name} holds {leaf[index].item()} at row {index[0]} of the batch, position {index[1:]}"
+def _all_finite(structure: Any) -> bool:
+    return all(_finite(leaf) for leaf in leaves(structure) if isinstance(leaf, Tensor))
+
+
+def _bad_data(whole: Any, batch: tuple[Any, Any, Any], parts: Iterable[str] = _PARTS) -> str | None:
+    """The first value that is not finite: in the whole arrays, where there are such, else in the batch."""
+    for structure, place in ((whole, ""), (batch, " of the batch")):
+        for name, part in zip(_PARTS, structure or ()):
+            if name not in parts:
+                continue
+            for label, leaf in named_leaves(part, name):
+                try:
+                    check_finite(leaf, label)
+                except DataError as error:
+                    return f"{str(error).rstrip('.')}{f' (rows{place})' if place else ''}"
     return None
 
 
@@ -46,32 +67,58 @@ def _bad_weight(model: nn.Module) -> str | None:
     return None
 
 
-def _bad_layer(step: Any, batch: tuple[Any, Any, Any]) -> str | None:
-    """The first layer, in order of execution, whose output is not finite though its inputs are."""
+def _bad_output(step: Any, batch: tuple[Any, Any, Any]) -> str | None:
+    """The first layer, in order of execution, whose output is not finite; the data, if its inputs were not either."""
     found: list[str] = []
 
     def watch(module: nn.Module, inputs: Any, output: Any) -> None:
-        if not found and not all(_finite(t) for t in leaves(output) if isinstance(t, Tensor)):
-            name = getattr(module, "name", type(module).__name__)
-            found.append(f"layer {name!r} ({type(module).__name__}) is the first to give NaN or Inf")
+        if found or _all_finite(output):
+            return
+        layer = f"layer {getattr(module, 'name', type(module).__name__)!r} ({type(module).__name__})"
+        if _all_finite(inputs):
+            found.append(f"{layer} is the first to give NaN or Inf")
+        else:
+            data = _bad_data(step.data, batch, ("x",))
+            found.append(data or f"{layer} is the first to see NaN or Inf; what feeds it made them")
 
-    hooks = [
-        module.register_forward_hook(watch)
-        for module in step.model.modules()
-        if module is not step.model and not list(module.children())
-    ]
+    inner = [m for m in step.model.modules() if m is not step.model and not list(m.children())]
+    hooks = [module.register_forward_hook(watch) for module in inner]
     try:
         with torch.no_grad():
-            step.model(batch[0])
+            y_pred = step.model(batch[0])
     finally:
         for hook in hooks:
             hook.remove()
-    return found[0] if found else None
+    if found or _all_finite(y_pred):
+        return found[0] if found else None
+    return _bad_data(step.data, batch, ("x",)) or "the model's call gives NaN or Inf, though every layer's output is finite"
 
 
-def _bad_gradient(step: Any) -> str:
+def _bad_gradient(step: Any, batch: tuple[Any, Any, Any]) -> str:
+    """The weight whose gradient is not finite, and the function whose derivative made it so."""
     names = {id(parameter): name for name, parameter in step.model.named_parameters()}
+    where = "they overflow when summed"
     for parameter, gradient in zip(step.parameters, step.optimizer.gradients):
         if not _finite(gradient):
-            return f"the gradient of weight {names.get(id(parameter), '?')!r} is the first that is not"
-    return "the gradients overflow when summed"
+            where = f"that of weight {names.get(id(parameter), '?')!r} is the first that is not"
+            break
+    operation = _bad_backward(step, batch)
+    return f"{where}{operation}"
+
+
+def _bad_backward(step: Any, batch: tuple[Any, Any, Any]) -> str:
+    """Autograd's own account of which backward function first gave NaN; empty if it saw none."""
+    with warnings.catch_warnings(), torch.enable_grad():
+        warnings.simplefilter("ignore")
+        try:
+            with torch.autograd.detect_anomaly(check_nan=True):
+                loss = step.function(batch)[0]
+                torch.autograd.grad(loss, step.parameters, allow_unused=True)
+        except RuntimeError as error:
+            name = str(error).partition("'")[2].partition("Backward")[0]
+            if "nan" in str(error).lower() and name:
+                return (
+                    f"; the derivative of {name.lower()} is not defined where it was taken (as that of sqrt at 0):"
+                    " add a small number to its argument"
+                )
+    return ""

@@ -6,6 +6,7 @@ weights are kept; the rest trains.   Shapes: N samples.
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ from dougong.data import Dataset, open_data
 from dougong.data.dataset import Task
 from dougong.layers.basic import InputLayer
 from dougong.models import Sequential
-from dougong.training.callbacks import EarlyStopping
+from dougong.training.callbacks import Callback
 from dougong.workbench import builtin, networks
 from dougong.workbench.builtin import BUILT_IN, Recipe
 from dougong.workbench.runs import Record, describe_data, environment, history_csv
@@ -218,6 +219,24 @@ def _ranges(train: Dataset) -> list[list[float]]:
     return np.stack([train.inputs.min(axis=0), train.inputs.max(axis=0)], axis=1).astype(float).tolist()
 
 
+class _KeepBest(Callback):
+    """Ends training with the weights of the epoch of lowest validation loss; an epoch cut short does not count."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lowest = math.inf
+        self.weights: list[np.ndarray] | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        loss = (logs or {}).get("val_loss", math.inf)
+        if loss < self.lowest:
+            self.lowest, self.weights = loss, self.model.get_weights()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self.weights is not None:
+            self.model.set_weights(self.weights)
+
+
 def _fit(model: Any, request: TrainRequest, recipe: Recipe, parts: _Parts) -> tuple[Any, int]:
     """Train; the model ends with the weights of its best epoch, also after Ctrl-C."""
     epochs, batch_size = request.epochs or recipe.epochs, request.batch_size or recipe.batch_size
@@ -236,7 +255,7 @@ def _fit(model: Any, request: TrainRequest, recipe: Recipe, parts: _Parts) -> tu
         batch_size=batch_size,
         epochs=epochs,
         validation_data=(validation.inputs, validation.targets),
-        callbacks=[EarlyStopping("val_loss", patience=epochs, restore_best_weights=True)],
+        callbacks=[_KeepBest()],
         verbose=request.verbose,
     )
     return history, batch_size

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from dougong.core.errors import ConfigError
+from dougong.core.errors import ConfigError, UnknownNameError
 from dougong.core.events import EpochBegan, EpochEnded, Event, StepBegan, StepEnded, TrainBegan, TrainEnded
 
 __all__ = ["Callback", "CallbackList", "History", "LambdaCallback"]
@@ -14,7 +14,9 @@ __all__ = ["Callback", "CallbackList", "History", "LambdaCallback"]
 class Callback:
     """Override the methods you need; ``self.model`` is the model in training, ``self.params`` the plan.
 
-    Set ``self.model.stop_training = True`` to end the run after the step at hand.   Keras: ``keras.callbacks.Callback``.
+    ``params`` holds ``verbose``, ``epochs`` and ``steps`` (None where unknown).  Set ``self.model.stop_training = True``
+    to end the run after the step at hand; the epoch is still closed, and validated.
+    Keras: ``keras.callbacks.Callback``: the same methods in the same order.
     """
 
     model: Any = None
@@ -32,10 +34,6 @@ class Callback:
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None: ...
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None: ...
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None: ...
-    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
-    def on_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
-    def on_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None: ...
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None: ...
     def on_test_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
@@ -44,12 +42,21 @@ class Callback:
     def on_predict_end(self, logs: dict[str, Any] | None = None) -> None: ...
     def on_predict_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
     def on_predict_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
+    def on_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
+    def on_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None: ...
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.on_batch_end(batch, logs)
 
 
 class History(Callback):
     """What `fit` returns: ``history`` maps each logged name to its values, ``epoch`` lists the epochs.
 
-    ``plan`` says how the steps ran, ``stopped`` why training ended early (empty if it did not).
+    ``plan`` says how the steps ran, ``stopped`` why training ended early (empty if it did not), ``seconds`` how long it
+    took.  Keras: equals ``keras.callbacks.History``, which knows none of these three.
     """
 
     def __init__(self) -> None:
@@ -58,6 +65,7 @@ class History(Callback):
         self.epoch: list[int] = []
         self.plan = ""
         self.stopped = ""
+        self.seconds = 0.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.epoch = []
@@ -69,21 +77,23 @@ class History(Callback):
 
 
 class LambdaCallback(Callback):
-    """A callback made of functions.   Keras: equals ``keras.callbacks.LambdaCallback``.
+    """A callback made of functions, which take the arguments of the methods that they stand for.
 
-    >>> LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch)).on_epoch_end(3)
-    3
+    Raises: UnknownNameError for a method that there is not.   Keras: equals ``keras.callbacks.LambdaCallback``.
+
+    >>> LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs)).on_epoch_end(3, {"loss": 0.5})
+    3 {'loss': 0.5}
     """
 
     def __init__(
         self,
-        on_epoch_begin: Any = None,
-        on_epoch_end: Any = None,
-        on_train_begin: Any = None,
-        on_train_end: Any = None,
-        on_train_batch_begin: Any = None,
-        on_train_batch_end: Any = None,
-        **others: Any,
+        on_epoch_begin: Callable[..., Any] | None = None,
+        on_epoch_end: Callable[..., Any] | None = None,
+        on_train_begin: Callable[..., Any] | None = None,
+        on_train_end: Callable[..., Any] | None = None,
+        on_train_batch_begin: Callable[..., Any] | None = None,
+        on_train_batch_end: Callable[..., Any] | None = None,
+        **others: Callable[..., Any] | None,
     ) -> None:
         super().__init__()
         given = {
@@ -94,60 +104,56 @@ class LambdaCallback(Callback):
             "on_train_batch_begin": on_train_batch_begin,
             "on_train_batch_end": on_train_batch_end,
         } | others
+        known = [name for name in vars(Callback) if name.startswith("on_")]
         for name, function in given.items():
-            if not hasattr(Callback, name):
-                raise ConfigError(f"a callback has no method {name!r}; see dg.callbacks.Callback")
+            if name not in known:
+                raise UnknownNameError("callback method", name, known)
             if function is not None:
-                setattr(self, name, _with_default_logs(function))
+                setattr(self, name, function)
 
 
-def _with_default_logs(function: Any) -> Any:
-    def call(*args: Any) -> Any:
-        wanted = getattr(getattr(function, "__code__", None), "co_argcount", len(args))
-        return function(*args, None) if len(args) + 1 == wanted else function(*args)
-
-    return call
+_SHORT_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 
 
 class CallbackList:
-    """Passes each event to the callbacks that have a method for it; the others cost nothing."""
+    """Passes each event to the callbacks that have a method for it; the others cost nothing.
 
-    def __init__(self, callbacks: Iterable[Callback], model: Any, params: dict[str, Any]) -> None:
-        self.callbacks: Sequence[Callback] = list(callbacks)
+    Callbacks may come in nested lists, None among them.   Raises: ConfigError for what is no callback.
+    """
+
+    def __init__(self, callbacks: Any, model: Any, params: dict[str, Any]) -> None:
+        self.callbacks: list[Any] = list(_flat(callbacks))
         for callback in self.callbacks:
-            if not hasattr(callback, "set_model"):
-                raise ConfigError(f"{callback!r} is no callback; derive it from dg.callbacks.Callback")
             callback.set_params(params)
             callback.set_model(model)
-        self._listening: dict[str, list[Any]] = {}
+        self._listening: dict[str, list[Callable[..., Any]]] = {}
 
-    def _methods(self, name: str) -> list[Any]:
+    def methods(self, name: str) -> list[Callable[..., Any]]:
+        """The methods of this name that do something."""
         found = self._listening.get(name)
         if found is None:
-            found = [getattr(c, name) for c in self.callbacks if _overrides(c, name)]
+            found = [method for callback in self.callbacks if (method := _overriding(callback, name)) is not None]
             self._listening[name] = found
         return found
 
     @property
     def wants_steps(self) -> bool:
-        names = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
-        return any(self._methods(name) for name in names)
+        """Whether anyone listens to every training step."""
+        return bool(self.methods("on_train_batch_begin") or self.methods("on_train_batch_end"))
 
     def call(self, name: str, *args: Any) -> None:
         """Call method ``name`` wherever it is overridden."""
-        for method in self._methods(name):
+        for method in self.methods(name):
             method(*args)
 
     def handle(self, event: Event) -> None:
         """Translate an event of the loop into Keras's method calls."""
         match event:
-            case StepEnded() if self.wants_steps:
-                logs = event.logs()
-                self.call("on_train_batch_end", event.step, logs)
-                self.call("on_batch_end", event.step, logs)
+            case StepEnded():
+                if self.methods("on_train_batch_end"):
+                    self.call("on_train_batch_end", event.step, event.logs())
             case StepBegan():
                 self.call("on_train_batch_begin", event.step, {})
-                self.call("on_batch_begin", event.step, {})
             case EpochBegan():
                 self.call("on_epoch_begin", event.epoch, {})
             case EpochEnded():
@@ -158,6 +164,25 @@ class CallbackList:
                 self.call("on_train_end", event.logs)
 
 
-def _overrides(callback: Any, name: str) -> bool:
+def _flat(callbacks: Any) -> Iterator[Any]:
+    """The callbacks in nested lists, or in another `CallbackList`."""
+    if callbacks is None:
+        return
+    if isinstance(callbacks, CallbackList):
+        yield from callbacks.callbacks
+    elif hasattr(callbacks, "set_model"):
+        yield callbacks
+    elif isinstance(callbacks, Iterable) and not isinstance(callbacks, str):
+        for inner in callbacks:
+            yield from _flat(inner)
+    else:
+        wrong = callbacks.__name__ if isinstance(callbacks, type) else repr(callbacks)
+        raise ConfigError(f"{wrong} is no callback; give an object derived from dg.callbacks.Callback")
+
+
+def _overriding(callback: Any, name: str) -> Callable[..., Any] | None:
+    """The callback's own method ``name``, or the one of the short name that stands for it, or None."""
     method = getattr(callback, name, None)
-    return method is not None and getattr(method, "__func__", method) is not getattr(Callback, name)
+    if method is not None and getattr(method, "__func__", method) is not getattr(Callback, name):
+        return method
+    return _overriding(callback, _SHORT_NAMES[name]) if name in _SHORT_NAMES else None

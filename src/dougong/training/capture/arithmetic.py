@@ -16,7 +16,13 @@ _PRODUCTS = {"mm": 0, "bmm": 0, "mv": 0, "dot": 0, "linear": 0, "addmm": 1, "bad
 
 
 def multiply_adds(calls: Iterable[Call]) -> int:
-    """The sum over all calls."""
+    """The sum over all calls.
+
+    >>> import torch
+    >>> from dougong.training.capture.trace import trace
+    >>> multiply_adds(trace(torch.nn.Linear(4, 5), [torch.ones(10, 4)]).calls)
+    200
+    """
     return sum(_of(call) for call in calls)
 
 

@@ -73,7 +73,7 @@ def capture(
 
 
 class Captured:
-    """A captured function.  ``multiply_adds`` is the arithmetic of one call."""
+    """A captured function, to be called like the function itself.  ``multiply_adds`` is the arithmetic of one call."""
 
     def __init__(self, recorded: Trace, plan: Plan) -> None:
         self.multiply_adds = multiply_adds(recorded.calls)

@@ -115,12 +115,12 @@ class _Writer:
     def _line(
         self, call: Call, overload: OpOverload, args: tuple[Any, ...], kwargs: dict[str, Any], *, assign: bool = False
     ) -> None:
-        if call.grad_mode is not self._grad_mode:
+        if assign and call.grad_mode is not self._grad_mode and _asks_for_grad_mode(call):
             self._grad_mode = call.grad_mode
             self.lines.append(f"{self._object(torch._C._set_grad_enabled, 'set_grad_enabled')}({call.grad_mode})")
         args = self._numbers_ready(call, overload, args)
-        word = call.name.strip("_")
-        function = self._object(self._bindings.find(overload, args, kwargs), word if len(word) > 1 else f"{word}_")
+        word = overload._schema.name.partition("::")[2].lstrip("_")
+        function = self._object(self._bindings.find(overload, args, kwargs), word if len(word) > 1 else f"aten_{word}")
         given = [self._text(item) for item in args] + [f"{name}={self._text(item)}" for name, item in kwargs.items()]
         target = ""
         if assign and any(self._is_new(value) for value in call.results()):
@@ -205,7 +205,7 @@ class _Writer:
                 targets.append(self._object(target.detach(), "g"))
                 found.append(self._name(value))
         if targets:
-            copy = self._object(torch._foreach_copy_, "foreach_copy")
+            copy = self._object(torch._foreach_copy_, "foreach_copy_")
             self.lines.append(f"{copy}([{', '.join(targets)}], [{', '.join(found)}])")
 
     def _output(self, value: Value) -> str:
@@ -216,5 +216,10 @@ class _Writer:
         # A result of a plain call is an inference tensor: autograd would refuse it.
         own = torch.empty_strided(value.shape, value.stride, dtype=value.dtype, device=value.device)
         name = self._object(own, "o")
-        self.lines.append(f"{self._object(torch.Tensor.copy_, 'copy')}({name}, {self._name(value)})")
+        self.lines.append(f"{self._object(torch.Tensor.copy_, 'copy_')}({name}, {self._name(value)})")
         return name
+
+
+def _asks_for_grad_mode(call: Call) -> bool:
+    """Might the kernel keep more when gradients are enabled?  Not one that maps, views or writes elements."""
+    return not (call.is_view() or call.writes or torch.Tag.pointwise in call.overload.tags)

@@ -38,7 +38,7 @@ class Memory:
 
 @dataclass(eq=False)
 class Value:
-    """One tensor of the run: where it lies in its memory.  ``tensor`` is kept for what was made outside only."""
+    """One tensor of the run: where it lies in its memory.  ``tensor`` is kept of constants and what was made outside."""
 
     memory: Memory
     shape: tuple[int, ...]
