@@ -87,7 +87,7 @@ def zigzag(path: Path, results: Mapping[str, Measured]) -> None:
         dress(axes, f"Inputs from {name}, {signs}: {result.steps} steps", "weight w1", "weight w2")
         axes.set_aspect("equal")
         axes.label_outer()
-        axes.legend(framealpha=0.95, edgecolor="none", loc="upper right")
+        axes.legend(framealpha=0.95, edgecolor="none", loc="lower left")
     drawing.savefig(path)
 
 

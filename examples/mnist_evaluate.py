@@ -46,7 +46,10 @@ def main(data: str = "digits", folder: str = "runs/mnist") -> dict[str, float]:
     averaged.optimizer.finalize_variable_values()  # the averages become the weights, for predict too
     read = averaged.predict(test.inputs, verbose=0).argmax(axis=1)
     counts = confusion(test.targets, read, test.num_classes)
-    print("\nEach row: a digit, how often it was read as which\n     " + "".join(f"{name:>5}" for name in test.class_names))
+    print(
+        "\nEach row: a digit, how often it was read as which\n     "
+        + "".join(f"{name:>5}" for name in test.class_names)
+    )
     for name, row in zip(test.class_names, counts):
         print(f"{name:>5}" + "".join(f"{count or '.':>5}" for count in row))
     results["predicted"] = float(np.trace(counts) / len(test))

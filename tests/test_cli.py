@@ -211,9 +211,14 @@ def test_ctrl_c_in_training_keeps_the_best_weights_and_writes_all() -> None:
 
 
 def test_wrong_usage_is_code_2(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["train", "mlp"], ["train", "mlp", "iris", "--epochs", "many"], ["trian", "mlp", "iris"],
-                      ["train", "mlp", "iris", "--image-size", "big"], ["train", "mlp", "iris", "--image-size", "0"]):  # fmt: skip
-        code, _, err = _run(capsys, *arguments)
+    for arguments in (
+        "train mlp",
+        "trian mlp iris",
+        "train mlp iris --epochs many",
+        "train mlp iris --image-size big",
+        "train mlp iris --image-size 0",
+    ):
+        code, _, err = _run(capsys, *arguments.split())
         assert code == 2 and err, arguments
 
 

@@ -180,7 +180,7 @@ def test_lenet5_has_the_papers_layers() -> None:
 )
 def test_lenet5_sees_32_pixels_of_any_picture(shape: tuple[int, ...]) -> None:
     model = builtin.lenet5(shape, 5)
-    assert model.get_layer("c1").output.shape == (None, 28, 28, 6)
+    assert model.get_layer("f6").count_params() == 10_164, "C5 gives 1x1 pixels, as it does for an input of 32x32"
     assert model.output_shape == (None, 5)
 
 
@@ -274,7 +274,7 @@ def test_a_damaged_model_is_refused(tmp_path: Path, irises: workbench.TrainResul
     whole = (irises.folder / "model.keras").read_bytes()
     for size in (0, 100, len(whole) // 2, len(whole) - 10):
         (tmp_path / "cut.keras").write_bytes(whole[:size])
-        with pytest.raises(ModelFormatError, match="cut.keras"):
+        with pytest.raises(ModelFormatError, match=r"cut\.keras"):
             workbench.summary(str(tmp_path / "cut.keras"))
 
 
@@ -337,10 +337,11 @@ def test_inputs_outside_the_training_range_are_flagged(weighed: workbench.TrainR
 
 def test_predictions_are_written(irises: workbench.TrainResult, tmp_path: Path) -> None:
     found = workbench.predict(str(irises.folder / "model.keras"), "iris", str(tmp_path / "p.csv"))
-    assert found.header == ["sample", "class", "probability", "p(setosa)", "p(versicolor)", "p(virginica)"]
+    columns = ["sample", "class", "probability", "p(setosa)", "p(versicolor)", "p(virginica)"]
+    assert found.header == [*columns, "outside training range"], "the test part goes a little beyond the training part"
     rows = [line.split(",") for line in (tmp_path / "p.csv").read_text().splitlines()[1:]]
     probabilities = irises.model.predict(open_data("iris").inputs, verbose=0)
-    close([[float(v) for v in row[3:]] for row in rows], probabilities, because="probabilities", tolerance=1e-6)
+    close([[float(v) for v in row[3:6]] for row in rows], probabilities, because="probabilities", tolerance=1e-6)
     names = np.array(irises.record.class_names)
     assert [row[1] for row in rows] == names[probabilities.argmax(1)].tolist()
     with pytest.raises(DataError, match="does not exist"):
@@ -408,7 +409,7 @@ def test_pictures_of_a_folder(tmp_path: Path) -> None:
     assert len(loose.rows) == 30 and loose.rows[0][0] == "0000.jpg" and loose.rows[0][1] in ("cat", "ship")
     assert len(workbench.predict(model, _file("pictures/cat.jpg")).rows) == 1
     (tmp_path / "few" / "cat" / "0000.jpg").write_bytes(b"no picture")
-    with pytest.raises(DataError, match="0000.jpg"):
+    with pytest.raises(DataError, match=r"0000\.jpg"):
         workbench.predict(model, str(tmp_path / "few" / "cat"))
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "custom_object_scope",
     "custom_objects",
     "deserialize",
+    "find_custom",
     "register_serializable",
     "resolve",
     "serialize",

@@ -13,12 +13,17 @@ __all__ = ["Holder", "TrackedDict", "TrackedList", "tracked"]
 class Holder(nn.Module):
     """The registered twin of a tracked container: gives ``state_dict`` its names (``blocks.0.weight``)."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.training = False  # as a new layer; then as the layer that holds it
+
     def hold(self, items: Iterable[tuple[str, Any]]) -> None:
         self._modules.clear()
         self._parameters.clear()
         for key, item in items:
             key = key.replace(".", "_")
             if isinstance(item, nn.Module):
+                item.train(self.training)
                 self._modules[key] = item
             elif isinstance(item, nn.Parameter):
                 self._parameters[key] = item

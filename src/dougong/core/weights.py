@@ -87,6 +87,8 @@ class WeightStore(nn.Module):
             self._specs[attribute] = pending._replace(tensor=torch.empty(0))
         self._pending.clear()
         self.built = True
+        if not self._trainable:
+            self.trainable = False  # what is held within, too
 
     def _attribute_of(self, tensor: Tensor) -> str | None:
         for prefix, module in self.named_modules():
@@ -102,12 +104,15 @@ class WeightStore(nn.Module):
             value = tracked(value)
             holder = getattr(value, "holder", None)
             if holder is not None:
+                holder.train(self.training)
                 self._modules[f"{name}"] = holder
                 self.__dict__[name] = value
                 return
         if type(value) is Tensor and self.__dict__.get("_pending") and any(p.tensor is value for p in self._pending):
             self.register_buffer(name, value)
             return
+        if isinstance(value, nn.Module) and value.training != self.training:
+            value.train(self.training)  # torch's own modules begin in training mode, layers in inference
         super().__setattr__(name, value)
 
     def __getattr__(self, name: str) -> Any:

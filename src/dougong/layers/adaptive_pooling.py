@@ -43,6 +43,8 @@ class AdaptivePooling(SpatialLayer):
         self.data_format = data_format_of(data_format)
 
     def call(self, inputs: Tensor) -> Tensor:
+        if inputs.ndim != self.rank + 2:  # torch would take another axis for the batch, or for space
+            self.require(tuple(inputs.shape))
         pool: Any = type(self).pool
         if self.data_format == "channels_first":
             return pool(inputs, self.output_size)

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from dougong.core.errors import ConfigError
+from dougong.core.config import custom_objects, find_custom
+from dougong.core.errors import ConfigError, UnknownNameError
 from dougong.core.symbol import Shape
+from dougong.core.torch_functions import TORCH_FUNCTIONS
 from dougong.layers.layer import Layer, LayerOptions
 from dougong.ops import activations
 
@@ -74,6 +76,7 @@ class InputLayer(Layer):
         name: str | None = None,
         input_shape: Sequence[int | None] | None = None,
         batch_input_shape: Sequence[int | None] | None = None,
+        **options: Any,
     ) -> None:
         if sparse or ragged:
             raise ConfigError("sparse and ragged inputs are not offered; give dense tensors, padded and masked")
@@ -83,7 +86,7 @@ class InputLayer(Layer):
             if shape is None:
                 raise ConfigError("InputLayer needs shape=(…) without the batch axis, or batch_shape=(…) with it")
             batch_shape = (batch_size, *((shape,) if isinstance(shape, int) else shape))
-        super().__init__(name=name, batch_input_shape=batch_shape)
+        super().__init__(name=name, batch_input_shape=batch_shape, **options)
         self.input_dtype = "float32" if dtype is None else str(dtype).removeprefix("torch.")
         self.batch_shape = tuple(batch_shape)
         self.optional = optional
@@ -151,6 +154,28 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"arguments": dict(self.arguments)}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Rebuild around registered functions, or torch's.   Raises: ConfigError for code, UnknownNameError."""
+        found = {key: _function(config[key]) for key in ("function", "mask", "output_shape") if key in config}
+        return super().from_config({**config, **found})
+
+
+def _function(value: Any) -> Any:
+    """The function that a config's value refers to; anything else as it is."""
+    if not isinstance(value, str | Mapping):
+        return value
+    kind, name = ("function", value) if isinstance(value, str) else (value.get("class_name"), value.get("config"))
+    if kind == "__lambda__":
+        raise ConfigError(
+            "this Lambda's function is kept as Python bytecode, which is never run; register the function with"
+            " @dg.saving.register_keras_serializable() and save the model again"
+        )
+    found = find_custom(value) or TORCH_FUNCTIONS.get(str(name))
+    if found is None:
+        raise UnknownNameError("function", name, [*custom_objects(), *TORCH_FUNCTIONS])
+    return found
 
 
 def _parameters(function: Callable[..., Any]) -> Collection[str]:

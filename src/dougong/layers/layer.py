@@ -21,7 +21,10 @@ from dougong.core.symbol import Shape, Symbol, contains_symbol, infer_outputs, r
 from dougong.core.weights import WeightStore, keras_weights
 from dougong.ops import constraints, initializers, regularizers
 
-__all__ = ["Layer", "LayerOptions", "layer_losses"]
+__all__ = ["REFUSALS", "Layer", "LayerOptions", "layer_losses"]
+
+# What torch raises for an input that does not fit; `Layer.input_problem` then says what is wrong.
+REFUSALS = (RuntimeError, IndexError, KeyError, TypeError, ValueError)
 
 
 class LayerOptions(TypedDict, total=False):
@@ -176,7 +179,7 @@ class Layer(Configurable, WeightStore):
             if type(inputs) is Tensor and getattr(inputs, "_keras_mask", None) is None:
                 try:
                     return self.call(inputs)
-                except (RuntimeError, IndexError) as error:
+                except REFUSALS as error:
                     self._check_input(inputs, error)
                     raise
         if contains_symbol(args, kwargs):
@@ -286,7 +289,8 @@ class Layer(Configurable, WeightStore):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbols like the output: from `compute_output_shape` where a subclass states it, else from a trial run."""
         states_shape = type(self).compute_output_shape is not Layer.compute_output_shape
-        if states_shape and args and not any(isinstance(leaf, Symbol) for leaf in leaves((args[1:], kwargs))):
+        whole = any(isinstance(s, Symbol) and not s.dtype.is_floating_point for s in leaves(args))  # may stay whole
+        if states_shape and not whole and not any(isinstance(leaf, Symbol) for leaf in leaves((args[1:], kwargs))):
             shape = self.compute_output_shape(map_leaves(_shape_of, args[0]))
             return _symbols_of(shape, self.dtype_policy.variable_dtype)
         parameters = {name: tensor.to("meta") for name, tensor in (*self.named_parameters(), *self.named_buffers())}
@@ -343,6 +347,10 @@ class Layer(Configurable, WeightStore):
 
     def extra_repr(self) -> str:
         return f"name={self.name!r}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The last pass's losses hold its graph, which can be neither copied nor pickled.
+        return self.__dict__ | {"_losses": []}
 
 
 def _completing(build: Callable[..., None]) -> Callable[..., None]:

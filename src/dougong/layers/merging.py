@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.symbol import Shape
-from dougong.layers.layer import Layer, LayerOptions
+from dougong.layers.layer import REFUSALS, Layer, LayerOptions
 
 __all__ = [
     "Add",
@@ -61,7 +61,11 @@ class Merge(Layer):
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         if self.built and self._plain and not kwargs and len(args) == 1 and _unmasked(args[0]):
-            return self.call(args[0])
+            try:
+                return self.call(args[0])
+            except REFUSALS as error:
+                self._check_input(args[0], error)
+                raise
         return super().forward(*args, **kwargs)
 
     def call(self, inputs: Sequence[Tensor], mask: Masks | None = None) -> Tensor:

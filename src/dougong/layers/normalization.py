@@ -312,7 +312,8 @@ class LayerNormalization(_Normalization):
         last = list(range(-len(self._axes), 0))
         x = inputs.movedim(self._axes, last)
         if self.rms_scaling:  # Keras's old option: divided by the deviation, the mean left in
-            y = x * torch.rsqrt(x.var(last, correction=0, keepdim=True) + self.epsilon) * self.weight
+            variance = (x - x.mean(last, keepdim=True)).square().mean(last, keepdim=True)
+            y = x * torch.rsqrt(variance + self.epsilon) * self.weight
         else:
             y = F.layer_norm(x, self._sizes, self.weight, self.bias, self.epsilon)  # type: ignore[arg-type]
         return y.movedim(last, self._axes)

@@ -52,6 +52,8 @@ class ZeroPadding(SpatialLayer):
         self._flat = [0, 0, *flat] if self.data_format == "channels_last" else flat
 
     def call(self, inputs: Tensor) -> Tensor:
+        if inputs.ndim != self.rank + 2:  # torch would take another axis for the batch, or for space
+            self.require(tuple(inputs.shape))
         return torch.constant_pad_nd(inputs, self._flat, 0)
 
     def output_space(self, space: Sequence[int | None]) -> Sequence[int | None]:
@@ -109,6 +111,8 @@ class Cropping(SpatialLayer):
         self._slices = (*lead, *kept)
 
     def call(self, inputs: Tensor) -> Tensor:
+        if inputs.ndim != self.rank + 2:  # torch would take another axis for the batch, or for space
+            self.require(tuple(inputs.shape))
         outputs = inputs[self._slices]
         if not outputs.numel() and inputs.numel():  # slicing never fails, it only gives nothing
             self.require(tuple(inputs.shape))
@@ -183,6 +187,8 @@ class UpSampling(SpatialLayer):
     interpolation: str = "nearest"
 
     def call(self, inputs: Tensor) -> Tensor:
+        if inputs.ndim != self.rank + 2:  # torch would take another axis for the batch, or for space
+            self.require(tuple(inputs.shape))
         last = self.data_format == "channels_last"
         x = inputs.movedim(-1, 1) if last else inputs
         sizes = [n * factor for n, factor in zip(x.shape[2:], self._factors())]

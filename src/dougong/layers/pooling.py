@@ -73,6 +73,8 @@ class Pooling(SpatialLayer):
 
 class _Max(Pooling):
     def call(self, inputs: Tensor) -> Tensor:
+        if inputs.ndim != self.rank + 2:  # torch would take another axis for the batch, or for space
+            self.require(tuple(inputs.shape))
         return max_pool(
             inputs,
             pool_size=self.pool_size,
@@ -84,6 +86,8 @@ class _Max(Pooling):
 
 class _Average(Pooling):
     def call(self, inputs: Tensor) -> Tensor:
+        if inputs.ndim != self.rank + 2:  # torch would take another axis for the batch, or for space
+            self.require(tuple(inputs.shape))
         return average_pool(
             inputs,
             pool_size=self.pool_size,
@@ -181,11 +185,15 @@ class GlobalPooling(SpatialLayer):
 
 class _GlobalMax(GlobalPooling):
     def call(self, inputs: Tensor) -> Tensor:
+        if inputs.ndim != self.rank + 2:  # torch would take another axis for the batch, or for space
+            self.require(tuple(inputs.shape))
         return torch.amax(inputs, self._axes, self.keepdims)
 
 
 class _GlobalAverage(GlobalPooling):
     def call(self, inputs: Tensor) -> Tensor:
+        if inputs.ndim != self.rank + 2:  # torch would take another axis for the batch, or for space
+            self.require(tuple(inputs.shape))
         return torch.mean(inputs, self._axes, self.keepdims)
 
 
@@ -230,8 +238,11 @@ class GlobalAveragePooling1D(GlobalPooling):
     """
 
     rank = 1
+    _direct = True
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        if inputs.ndim != self.rank + 2:  # torch would take another axis for the batch, or for space
+            self.require(tuple(inputs.shape))
         if mask is None:
             return torch.mean(inputs, self._axes, self.keepdims)
         kept = mask.bool().unsqueeze(-1 if self.data_format == "channels_last" else 1)

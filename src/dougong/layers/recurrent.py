@@ -160,7 +160,7 @@ class RNN(Layer):
     def input_problem(self, shape: Any) -> str | None:
         if not isinstance(shape, tuple) or len(shape) < 3:
             return f"takes inputs of shape (batch, steps, features) but received shape {shape}; add a time axis."
-        return self.cell.input_problem((shape[0], *shape[2:])) if isinstance(self.cell, Layer) else None
+        return self.cell.input_problem(shape) if isinstance(self.cell, GatedCell | StackedRNNCells) else None
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"cell": serialize(self.cell)}

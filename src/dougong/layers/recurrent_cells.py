@@ -9,7 +9,7 @@ Shapes: N batch, T steps, F features, U units, G gates.   Ref: Keras 3 semantics
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
 import torch
@@ -20,12 +20,15 @@ from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.layout import IDENTITY, TRANSPOSED, Layout
 from dougong.core.symbol import Shape
 from dougong.layers.layer import LayerOptions
+from dougong.layers.recurrence import gated_recurrence, own_gradient_pays, plain_recurrence
 from dougong.layers.regularization import RandomLayer
 from dougong.ops import activations, constraints, initializers, regularizers
 
 __all__ = ["GRUCell", "GatedCell", "LSTMCell", "SimpleRNNCell"]
 
 States = list[Any]
+
+_PLAIN_KERNELS: Mapping[Any, Callable[..., Any]] = {torch.tanh: torch.rnn_tanh, torch.relu: torch.rnn_relu}
 
 
 class GatedCell(RandomLayer):
@@ -149,6 +152,7 @@ class GatedCell(RandomLayer):
         return state, [state] * self.num_states
 
     def input_problem(self, shape: Shape) -> str | None:
+        """As `Layer.input_problem`; a recurrent layer asks with the shape of its own input, steps included."""
         if shape[-1] in (None, self.features):
             return None
         return f"was built for {self.features} features but received shape {tuple(shape)}; build with {shape[-1]}."
@@ -235,18 +239,29 @@ class SimpleRNNCell(GatedCell):
         )
 
     def sequence(self, x: Tensor, states: States, every: bool = False) -> tuple[Tensor, States]:
+        kernel = _PLAIN_KERNELS.get(self.activation)
+        if kernel is None or self._loops():
+            return self._looped(x, states, every)
+        if own_gradient_pays(x):
+            gates = F.linear(self._dropped(x).transpose(0, 1), self.weight_ih, self.bias)
+            outputs, h = plain_recurrence(gates, states[0], self.weight_hh, self.activation is torch.relu)
+            outputs = outputs.transpose(0, 1)
+            return outputs, [outputs if every else h]
+        weights = [self.weight_ih, self.weight_hh]
+        if self.bias is not None:
+            weights += [self.bias, self._no_bias]
+        keep = torch.is_grad_enabled()
+        h = states[0].unsqueeze(0)
+        outputs, h = kernel(self._dropped(x), h, weights, self.bias is not None, 1, 0.0, keep, False, True)
+        return outputs, [outputs if every else h[0]]
+
+    def _looped(self, x: Tensor, states: States, every: bool) -> tuple[Tensor, States]:
         h, activation = states[0], self.activation
         masks = self._state_masks(h)
         outputs = []
-        if masks is None:
-            weight = self.weight_hh.t()
-            for gates in self._projected(x, self.bias):
-                h = activation(torch.addmm(gates, h, weight))
-                outputs.append(h)
-        else:
-            for gates in self._projected(x, self.bias):
-                h = activation(gates + self._from_state(h, masks))
-                outputs.append(h)
+        for gates in self._projected(x, self.bias):
+            h = activation(gates + self._from_state(h, masks))
+            outputs.append(h)
         stacked = torch.stack(outputs, 1)
         return stacked, [stacked if every else h]
 
@@ -428,6 +443,12 @@ class GRUCell(GatedCell):
     def sequence(self, x: Tensor, states: States, every: bool = False) -> tuple[Tensor, States]:
         if not self._fused or self._loops():
             return self._looped(x, states, every)
+        if own_gradient_pays(x):
+            bias_x, bias_h = (None, None) if self.bias is None else self.bias.unbind(0)
+            gates = F.linear(self._dropped(x).transpose(0, 1), self.weight_ih, bias_x)
+            outputs, h = gated_recurrence(gates, states[0], self.weight_hh, bias_h)
+            outputs = outputs.transpose(0, 1)
+            return outputs, [outputs if every else h]
         weights = [self.weight_ih, self.weight_hh]
         if self.bias is not None:
             weights += self.bias.unbind(0)

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dougong.core.config import deserialize
 from dougong.core.errors import ConfigError
+from dougong.core.graph import map_leaves
 from dougong.core.symbol import Shape
 from dougong.layers.layer import Layer, LayerOptions
 from dougong.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
@@ -47,6 +48,13 @@ class StackedRNNCells(Layer):
             if isinstance(cell, Layer) and not cell.built:
                 cell.build(input_shape)
             input_shape = (input_shape[0], output_size(cell))
+
+    def compute_output_shape(self, input_shape: Shape) -> Any:
+        return (input_shape[0], self.output_size), map_leaves(lambda size: (input_shape[0], size), self.state_size)
+
+    def input_problem(self, shape: Shape) -> str | None:
+        first = self.cells[0]
+        return first.input_problem(shape) if isinstance(first, Layer) else None
 
     def get_initial_state(self, batch_size: int) -> list[Any]:
         return [initial_state(cell, batch_size) for cell in self.cells]

@@ -80,7 +80,8 @@ class TimeDistributed(Wrapper):
 
     def input_problem(self, shape: Shape) -> str | None:
         if len(shape) >= 3:
-            return None
+            inner = self.layer.input_problem((shape[0], *shape[2:])) if isinstance(self.layer, Layer) else None
+            return inner and f"received shape {tuple(shape)}, but on each step its layer {self.layer.name!r} {inner}"
         return f"needs a time axis, (batch, steps, …), but received shape {tuple(shape)}; use the layer itself."
 
 

@@ -170,9 +170,9 @@ def _flat(callbacks: Any) -> Iterator[Any]:
         return
     if isinstance(callbacks, CallbackList):
         yield from callbacks.callbacks
-    elif hasattr(callbacks, "set_model"):
+    elif hasattr(callbacks, "set_model") and not isinstance(callbacks, type):
         yield callbacks
-    elif isinstance(callbacks, Iterable) and not isinstance(callbacks, str):
+    elif isinstance(callbacks, Iterable) and not isinstance(callbacks, str | type):
         for inner in callbacks:
             yield from _flat(inner)
     else:

@@ -17,9 +17,12 @@ _log = logging.getLogger("dougong")
 
 
 class ModelCheckpoint(Callback):
-    """Save the model, or its weights, after epochs or every ``save_freq`` batches.   Keras: equals it.
+    """Save the model, or its weights, after epochs or every ``save_freq`` batches.
 
-    ``filepath`` may hold ``{epoch}`` and logged names: ``"net-{epoch:02d}-{val_loss:.3f}.keras"``.  Writing is atomic.
+    ``filepath`` may hold ``{epoch}`` and ``{batch}``, counted from 1, and logged names:
+    ``"net-{epoch:02d}-{val_loss:.3f}.keras"``.  Writing is atomic, and missing folders are made.  With
+    ``save_best_only`` only what improves ``monitor``, at first ``initial_value_threshold``, is saved.
+    Raises: ConfigError for another file ending, or a name in ``filepath`` that is not logged.   Keras: equals it.
     """
 
     def __init__(
@@ -38,7 +41,7 @@ class ModelCheckpoint(Callback):
         wanted = ".weights.h5" if save_weights_only else ".keras"
         if not self.filepath.endswith(wanted):
             raise ConfigError(f"ModelCheckpoint writes {wanted} files here; got {self.filepath!r}")
-        if save_freq != "epoch" and not isinstance(save_freq, int):
+        if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ConfigError(f"save_freq must be 'epoch' or a number of batches, got {save_freq!r}")
         self.monitor, self.verbose, self.save_freq = monitor, verbose, save_freq
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
@@ -48,8 +51,11 @@ class ModelCheckpoint(Callback):
             self.on_train_batch_end = self._count_batch  # only then is every step reported
 
     @property
-    def best(self) -> float:
+    def best(self) -> float | None:
         return self._monitor.best
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._monitor.ask(self.model)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
@@ -64,17 +70,9 @@ class ModelCheckpoint(Callback):
             self._save(epoch, None, logs)
 
     def _save(self, epoch: int, batch: int | None, logs: dict[str, Any] | None) -> None:
-        if self.save_best_only:
-            value = self._monitor.value(logs)
-            if value is None or not self._monitor.improves(value):
-                return
-        names = {"epoch": epoch + 1, "batch": (batch or 0) + 1} | (logs or {})
-        try:
-            path = Path(self.filepath.format(**names))
-        except KeyError as error:
-            raise ConfigError(
-                f"{self.filepath!r} names {error}, which is not logged; there are {sorted(names)}"
-            ) from error
+        path = self._path(epoch, batch, logs or {})
+        if not self._wanted(epoch, logs):
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.save_weights_only:
             self.model.save_weights(path)
@@ -82,3 +80,23 @@ class ModelCheckpoint(Callback):
             self.model.save(path)
         if self.verbose:
             _log.warning("epoch %d: saved %s", epoch + 1, path)
+
+    def _path(self, epoch: int, batch: int | None, logs: dict[str, Any]) -> Path:
+        names = {"epoch": epoch + 1} | ({} if batch is None else {"batch": batch + 1}) | logs
+        try:
+            return Path(self.filepath.format(**names))
+        except KeyError as error:
+            raise ConfigError(
+                f"{self.filepath!r} names {error}, which is not logged; there are {sorted(names)}"
+            ) from error
+
+    def _wanted(self, epoch: int, logs: dict[str, Any] | None) -> bool:
+        """Whether to save now; a value that is not logged is no reason to save nothing."""
+        if not self.save_best_only:
+            return True
+        value, before = self._monitor.value(logs), self.best
+        if value is None or self._monitor.improves(value):
+            return True
+        if self.verbose:
+            _log.warning("epoch %d: %s did not improve from %.5f", epoch + 1, self.monitor, before)
+        return False

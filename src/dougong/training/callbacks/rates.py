@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from inspect import signature
+from inspect import Parameter, signature
+from numbers import Real
 from typing import Any
+
+import numpy as np
+from torch import Tensor
 
 from dougong.core.errors import ConfigError
 from dougong.training.callbacks.callback import Callback
@@ -17,18 +21,24 @@ _log = logging.getLogger("dougong")
 
 
 class LearningRateScheduler(Callback):
-    """Before each epoch the rate becomes ``schedule(epoch, rate)``.   Keras: equals it."""
+    """Before each epoch the rate becomes ``schedule(epoch, rate)``, or ``schedule(epoch)``; it is logged after it.
+
+    Raises: ConfigError for a rate that is no number.   Keras: equals it.
+    """
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
         self.schedule, self.verbose = schedule, verbose
-        self._takes_rate = len(signature(schedule).parameters) > 1
+        kinds = [parameter.kind for parameter in signature(schedule).parameters.values()]
+        self._takes_rate = len(kinds) > 1 or Parameter.VAR_POSITIONAL in kinds
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         optimizer = self.model.optimizer
         rate = self.schedule(epoch, float(optimizer.learning_rate)) if self._takes_rate else self.schedule(epoch)
-        if not isinstance(rate, float | int):
-            raise ConfigError(f"the schedule must give a float, got {rate!r} for epoch {epoch}")
+        if isinstance(rate, Tensor | np.ndarray) and rate.ndim == 0:
+            rate = rate.item()
+        if not isinstance(rate, Real):
+            raise ConfigError(f"the schedule must give a number, got {rate!r} for epoch {epoch}")
         optimizer.learning_rate = float(rate)
         if self.verbose:
             _log.warning("epoch %d: learning rate %g", epoch + 1, rate)
@@ -39,7 +49,10 @@ class LearningRateScheduler(Callback):
 
 
 class ReduceLROnPlateau(Callback):
-    """Multiply the rate by ``factor`` when ``monitor`` has not improved for ``patience`` epochs.   Keras: equals it."""
+    """Multiply the rate by ``factor``, down to ``min_lr``, when ``monitor`` has not improved for ``patience`` epochs.
+
+    After that, ``cooldown`` epochs do not count.   Raises: ConfigError unless ``factor`` is below 1.   Keras: equals it.
+    """
 
     def __init__(
         self,
@@ -58,10 +71,15 @@ class ReduceLROnPlateau(Callback):
         self.monitor, self.factor, self.patience = monitor, factor, patience
         self.verbose, self.cooldown, self.min_lr = verbose, cooldown, min_lr
         self._monitor = Monitor(monitor, mode, min_delta)
-        self.on_train_begin()
+        self.wait = self.cooldown_counter = 0
+
+    @property
+    def best(self) -> float | None:
+        return self._monitor.best
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._monitor.reset()
+        self._monitor.ask(self.model)
         self.wait = self.cooldown_counter = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -77,12 +95,17 @@ class ReduceLROnPlateau(Callback):
         if self._monitor.improves(value):
             self.wait = 0
             return
-        if self.cooldown_counter > 0:
-            return
-        self.wait += 1
+        if self.cooldown_counter == 0:
+            self.wait += 1
+            if self.wait >= self.patience:
+                self._reduce(epoch)
+
+    def _reduce(self, epoch: int) -> None:
+        optimizer = self.model.optimizer
         rate = float(optimizer.learning_rate)
-        if self.wait >= self.patience and rate > self.min_lr:
-            optimizer.learning_rate = max(rate * self.factor, self.min_lr)
-            if self.verbose:
-                _log.warning("epoch %d: learning rate reduced to %g", epoch + 1, optimizer.learning_rate)
-            self.cooldown_counter, self.wait = self.cooldown, 0
+        if rate <= self.min_lr:
+            return
+        optimizer.learning_rate = max(rate * self.factor, self.min_lr)
+        if self.verbose:
+            _log.warning("epoch %d: learning rate reduced to %g", epoch + 1, optimizer.learning_rate)
+        self.cooldown_counter, self.wait = self.cooldown, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from dougong.training.averaging import averaged
 from dougong.training.callbacks.callback import Callback
 from dougong.training.callbacks.monitor import Monitor
 
@@ -14,9 +15,13 @@ _log = logging.getLogger("dougong")
 
 
 class EarlyStopping(Callback):
-    """Stop when ``monitor`` has not improved by ``min_delta`` for ``patience`` epochs.   Keras: equals it.
+    """Stop when ``monitor`` has not improved by ``min_delta`` for ``patience`` epochs.
 
-    With ``restore_best_weights`` the model ends with the weights of its best epoch.
+    With ``baseline`` the patience runs on until that is beaten, too; epochs before ``start_from_epoch`` do not count.
+    With ``restore_best_weights`` the model ends with the weights of its best epoch.  ``stopped_epoch``, ``best_epoch``,
+    ``best`` and ``best_weights`` tell how it went; all begin anew with each fit.
+    Keras: equals it, but a value that is NaN is never the best, and where the optimizer averages weights, it is the
+    average, which validation has seen, that is restored.
     """
 
     def __init__(
@@ -32,11 +37,8 @@ class EarlyStopping(Callback):
     ) -> None:
         super().__init__()
         self.monitor, self.patience, self.verbose = monitor, patience, verbose
-        self.baseline, self.restore_best_weights, self.start_from_epoch = (
-            baseline,
-            restore_best_weights,
-            start_from_epoch,
-        )
+        self.baseline, self.start_from_epoch = baseline, start_from_epoch
+        self.restore_best_weights = restore_best_weights
         self._monitor = Monitor(monitor, mode, min_delta)
         self._reset()
 
@@ -46,40 +48,51 @@ class EarlyStopping(Callback):
         self.best_weights: list[Any] | None = None
 
     @property
-    def best(self) -> float:
+    def best(self) -> float | None:
         return self._monitor.best
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._reset()
+        self._monitor.ask(self.model)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         value = self._monitor.value(logs)
         if value is None or epoch < self.start_from_epoch:
             return
-        if self.restore_best_weights and self.best_weights is None:
-            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+        improved = self._monitor.improves(value)
+        if improved or (self.restore_best_weights and self.best_weights is None):
+            self._keep(epoch)
         self.wait += 1
-        if self._monitor.improves(value):
-            self.best_epoch = epoch
-            if self.restore_best_weights:
-                self.best_weights = self.model.get_weights()
+        if improved:
             if self.baseline is None or self._monitor.better(value, self.baseline):
                 self.wait = 0
-            return
-        if self.wait >= self.patience and epoch > 0:
+        elif self.wait >= self.patience and epoch > 0:
             self.stopped_epoch = epoch
             self.model.stop_training = True
+
+    def _keep(self, epoch: int) -> None:
+        self.best_epoch = epoch
+        if self.restore_best_weights:
+            with averaged(self.model):
+                self.best_weights = self.model.get_weights()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.stopped_epoch > 0 and self.verbose:
             _log.warning("epoch %d: early stopping", self.stopped_epoch + 1)
-        if self.restore_best_weights and self.best_weights is not None:
+        if self.best_weights is not None:
+            if self.verbose:
+                _log.warning("restoring the weights of epoch %d", self.best_epoch + 1)
             self.model.set_weights(self.best_weights)
 
 
 class TerminateOnNaN(Callback):
-    """End training quietly when the loss is NaN or infinite; without it `fit` raises NonFiniteError.
+    """End training quietly when the loss or a gradient is NaN or infinite; without it `fit` raises NonFiniteError.
 
-    Either way the weights are those before the bad step.   Keras: the bad step has already changed them there.
-    The loop itself watches every step, so this callback only says what to do.
+    Either way the weights are those before the bad step.  The loop itself watches every step, so this callback only
+    says what to do: close the epoch with the loss nan and end (``history.stopped`` says why), or raise all the same.
+    Keras: as it, but there the bad step has already changed the weights.
     """
+
+    def __init__(self, raise_error: bool = False) -> None:
+        super().__init__()
+        self.raise_error = raise_error

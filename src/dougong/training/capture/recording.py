@@ -38,7 +38,7 @@ class Memory:
 
 @dataclass(eq=False)
 class Value:
-    """One tensor of the run: where it lies in its memory.  ``tensor`` is kept of constants and what was made outside."""
+    """One tensor of the run: where in its memory it lies.  ``tensor`` is kept for constants and outside tensors."""
 
     memory: Memory
     shape: tuple[int, ...]
