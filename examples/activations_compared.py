@@ -25,7 +25,7 @@ import torch
 import dougong as dg
 
 NAMES = ("sigmoid", "tanh", "relu", "leaky_relu", "elu")
-RATES = (0.02, 0.1, 0.2, 0.4)
+RATES = (0.02, 0.05, 0.1, 0.2)
 Z = torch.linspace(-8, 8, 1601)
 
 
@@ -104,8 +104,8 @@ def measure(name: str) -> pictures.Measured:
 
 def main(folder: str | Path = "runs/activations") -> dict[str, pictures.Measured]:
     results = {name: measure(name) for name in NAMES}
-    print("            largest  first layer  moves of  steps to   dead at   ns a")
-    print(f"              slope  of ten gets  one sign  the goal  rate {RATES[-1]}  value")
+    print("           largest  first layer  moves of  steps to   dead at   ns a")
+    print(f"             slope  of ten gets  one sign  the goal  rate {RATES[-1]}  value")
     for name, m in results.items():
         print(f"{name:12}{m.slopes.max():7.2f}{m.arriving[0]:13.1e}{one_sign(m.way):10.0%}", end="")
         print(f"{m.steps:10d}{m.dead[-1]:10.0%}{m.cost:7.2f}")

@@ -15,27 +15,17 @@ The starting numbers are those of M. Mazur's "A Step by Step Backpropagation Exa
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
 import dougong as dg
 
-I1, I2 = 0.05, 0.10  # the inputs
-T1, T2 = 0.01, 0.99  # the targets
+I1, I2, T1, T2 = 0.05, 0.10, 0.01, 0.99  # the inputs and their targets
 RATE = 0.5
-NAMES = [f"w{n}" for n in range(1, 13)]
-START = dict(zip(NAMES, [0.15, 0.20, 0.25, 0.30, 0.40, 0.45, 0.50, 0.55, 0.35, 0.35, 0.60, 0.60]))
-
-
-class Lesson(NamedTuple):
-    """What the run measured: derivatives by hand and by autograd, losses by hand and by the model."""
-
-    by_hand: dict[str, float]
-    by_autograd: dict[str, float]
-    losses: list[float]
-    model_losses: list[float]
+VALUES = [0.15, 0.20, 0.25, 0.30, 0.40, 0.45, 0.50, 0.55, 0.35, 0.35, 0.60, 0.60]
+START = {f"w{number}": value for number, value in enumerate(VALUES, 1)}
 
 
 def sigmoid(z: Any) -> Any:
@@ -68,7 +58,7 @@ def derivatives(w: dict[str, float]) -> dict[str, tuple[str, float]]:
         "δo2": ("(o2 - t2) · o2 (1 - o2)", d_o2),
         "δh1": ("(δo1 w5 + δo2 w7) · h1 (1 - h1)", d_h1),
         "δh2": ("(δo1 w6 + δo2 w8) · h2 (1 - h2)", d_h2),
-        # A weight's derivative is the δ of the unit it leads to times the signal that it carries; a bias carries 1.
+        # A weight's derivative is the δ of the unit that it leads to times the signal it carries; a bias carries 1.
         "w1": ("δh1 · i1", d_h1 * I1),
         "w2": ("δh1 · i2", d_h1 * I2),
         "w3": ("δh2 · i1", d_h2 * I1),
@@ -87,47 +77,39 @@ def derivatives(w: dict[str, float]) -> dict[str, tuple[str, float]]:
 def updated(w: dict[str, float]) -> dict[str, float]:
     """One step against the gradient.  All derivatives are taken at the old weights, before any weight moves."""
     gradient = derivatives(w)
-    return {name: w[name] - RATE * gradient[name][1] for name in NAMES}
+    return {name: w[name] - RATE * gradient[name][1] for name in w}
 
 
 def autograd(w: dict[str, float]) -> dict[str, float]:
     """The same derivatives, found by torch from the forward pass alone."""
     tensors = {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in w.items()}
     *_, loss = forward(tensors)
-    return dict(zip(NAMES, (g.item() for g in torch.autograd.grad(loss, list(tensors.values())))))
+    return dict(zip(w, (g.item() for g in torch.autograd.grad(loss, list(tensors.values())))))
 
 
 def model_losses(epochs: int) -> list[float]:
     """The same network as a model.  Its mean squared error over two outputs is E: the mean divides by 2."""
-    w = START
-    model = dg.Sequential(
-        [
-            dg.Input((2,), dtype="float64"),
-            dg.layers.Dense(2, activation="sigmoid", dtype="float64"),
-            dg.layers.Dense(2, activation="sigmoid", dtype="float64"),
-        ]
-    )
+    layers = [dg.layers.Dense(2, activation="sigmoid", dtype="float64") for _ in range(2)]
+    model = dg.Sequential([dg.Input((2,), dtype="float64"), *layers])
+    w = np.array(list(START.values()))
     # A kernel has a column for each unit, so w1 and w2, which lead to h1, stand in the first column.
-    kernels = [[[w["w1"], w["w3"]], [w["w2"], w["w4"]]], [[w["w5"], w["w7"]], [w["w6"], w["w8"]]]]
-    biases = [[w["w9"], w["w10"]], [w["w11"], w["w12"]]]
-    model.set_weights([np.array(a) for a in (kernels[0], biases[0], kernels[1], biases[1])])
+    model.set_weights([w[0:4].reshape(2, 2).T, w[8:10], w[4:8].reshape(2, 2).T, w[10:12]])
     model.compile(dg.optimizers.SGD(RATE), loss=dg.losses.MeanSquaredError(dtype="float64"))
     return model.fit(np.array([[I1, I2]]), np.array([[T1, T2]]), epochs=epochs, verbose=0).history["loss"]
 
 
-def main() -> Lesson:
-    h1, h2, o1, o2, loss = forward(START)
-    print(f"1  Forward:  h1 {h1:.9f}   h2 {h2:.9f}   o1 {o1:.9f}   o2 {o2:.9f}")
-    print(f"2  Loss:     E  {loss:.9f}")
+def main() -> tuple[dict[str, float], dict[str, float], list[float], list[float]]:
+    """Returns the derivatives by hand and by autograd, and the losses by hand and by the model."""
+    print("1  Forward:  h1 {:.9f}   h2 {:.9f}   o1 {:.9f}   o2 {:.9f}\n2  Loss:     E  {:.9f}".format(*forward(START)))
 
-    by_autograd, after = autograd(START), updated(START)
+    rows, by_autograd, after = derivatives(START), autograd(START), updated(START)
     print("\n3  Chain rule, backwards; 4  update: new w = w - 0.5 ∂E/∂w")
     print(f"{'':5}{'∂E/∂ by the chain rule':34}{'by hand':>15}{'by autograd':>15}{'w':>7}{'new w':>12}")
-    for name, (formula, value) in derivatives(START).items():
+    for name, (formula, value) in rows.items():
         right = f"{by_autograd[name]:15.9f}{START[name]:7.2f}{after[name]:12.8f}" if name in START else ""
         print(f"{name:5}{formula:34}{value:15.9f}{right}")
-    by_hand = {name: derivatives(START)[name][1] for name in NAMES}
-    print(f"largest difference between hand and autograd: {max(abs(by_hand[n] - by_autograd[n]) for n in NAMES):.1e}")
+    by_hand = {name: rows[name][1] for name in START}
+    print(f"largest difference between hand and autograd: {max(abs(by_hand[w] - by_autograd[w]) for w in START):.1e}")
 
     losses, w = [], START
     while not losses or losses[-1] > 1e-6:  # until both outputs are within about 0.001 of their targets
@@ -135,11 +117,12 @@ def main() -> Lesson:
         w = updated(w)
     by_model = model_losses(len(losses))
     print(f"\nAgain and again, until it fits\n{'step':>7}{'E by hand':>16}{'E by the model':>16}")
-    for step in [s for s in (0, 1, 10, 100, 1000, 10_000) if s < len(losses) - 1] + [len(losses) - 1]:
+    for step in (0, 1, 10, 100, 1000, 10_000, len(losses) - 1):
         print(f"{step:7d}{losses[step]:16.9f}{by_model[step]:16.9f}")
+    print(f"largest difference between the two: {max(abs(a - b) for a, b in zip(losses, by_model)):.1e}")
     *_, o1, o2, _ = forward(w)
     print(f"outputs now {o1:.4f} and {o2:.4f}; wanted {T1} and {T2}")
-    return Lesson(by_hand, by_autograd, losses, by_model)
+    return by_hand, by_autograd, losses, by_model
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ A program of its own, so that it can run beside the training and on another mach
 the network and its forward pass with the training program through mnist_network.py.
 
 The checkpoint holds the weights twice: as they were after the last step, and as the moving average of the last steps.
-`evaluate` uses the average.  Both are shown, to see what averaging brings.
+`evaluate` uses the average.  Both are shown: after a long and quiet training they differ little; in the middle of one
+the last step depends on the last few pictures, and the average does not.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ CHECKPOINT = "checkpoint.keras"
 class DigitNetwork(dg.Model):
     """Two layers: ReLU units, then a score for each digit.
 
-    ``largest`` is the value of a white pixel.  Scaling belongs to the network, so that whoever uses it gives raw pixels.
+    ``largest`` is the value of a white pixel.  Scaling belongs to the network, so that its users give raw pixels.
     """
 
     def __init__(self, largest: float, hidden: int = 500, classes: int = 10, l2: float = 5e-5) -> None:

@@ -22,7 +22,7 @@ from mnist_network import CHECKPOINT, DigitNetwork, load, read_data
 
 import dougong as dg
 
-BATCH = 100
+BATCH = 32
 SEED = 1
 
 

@@ -15,6 +15,7 @@ from dougong.core.symbol import Input
 from dougong.layers.basic import Masking
 from dougong.layers.embedding import Embedding
 from dougong.layers.layer import Layer
+from dougong.layers.recurrence import gated_recurrence, plain_recurrence
 from dougong.layers.recurrent import GRU, LSTM, RNN, SimpleRNN
 from dougong.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
 from dougong.layers.stacked_cells import StackedRNNCells
@@ -260,6 +261,49 @@ def test_traces(kind, options):
         assert "aten.mkldnn_rnn_layer.default" in targets, "the fused kernel"
 
 
+@pytest.mark.parametrize("outputs", ["all", "last", "both"])
+@pytest.mark.parametrize("kind", ["tanh", "relu", "gated", "gated without bias"])
+def test_own_gradients_are_right(kind, outputs):
+    generator = torch.Generator().manual_seed(0)
+    number = 3 if "gated" in kind else 1
+    shapes = [(4, 2, 3 * number), (2, 3), (3 * number, 3), (3 * number,)]
+    gates, h, weight, bias = (
+        torch.randn(s, generator=generator, dtype=torch.float64, requires_grad=True) for s in shapes
+    )
+
+    def run(gates, h, weight, bias):
+        if "gated" in kind:
+            both = gated_recurrence(gates, h, weight, None if "without" in kind else bias)
+        else:
+            both = plain_recurrence(gates, h, weight, kind == "relu")
+        return {"all": both[:1], "last": both[1:], "both": both}[outputs]
+
+    assert torch.autograd.gradcheck(run, (gates, h, weight, bias))
+
+
+@pytest.mark.parametrize("kind", [SimpleRNN, LSTM, GRU])
+def test_own_gradients_equal_the_loops_and_functional_transforms(kind):
+    x = torch.tensor(X, requires_grad=True)
+    layer = kind(3, return_sequences=True)
+    want = layer(x.detach())
+    (got,) = torch.autograd.grad(layer(x).square().sum(), x)
+    close(torch.func.grad(lambda t: layer(t).square().sum())(x), got, because="torch.func.grad")
+    states = [torch.zeros(3, 3)] * layer.cell.num_states
+    outputs, _ = layer.cell._looped(x, states, False)
+    close(outputs, want.detach(), because="the loop")
+    close(torch.autograd.grad(outputs.square().sum(), x)[0], got, because="the loop's gradient")
+    with torch.no_grad():
+        close(layer(x), want.detach(), because="torch's kernel")
+
+
+def test_long_batches_use_torch_kernels():
+    layer = GRU(64, return_sequences=True)
+    layer(torch.zeros(1, 1, 2))
+    x = torch.tensor(numbers(2, 3, 2)).repeat(64, 50, 1)
+    assert x.shape[0] * x.shape[1] * 64 > 2**20
+    close(layer(x)[:2], layer(x[:2]).detach(), because="both ways give one result")
+
+
 def test_masked_layers_trace():
     class Chain(Layer):
         def __init__(self):
@@ -291,7 +335,7 @@ def test_names_dtypes_and_sizes():
 def test_refusals_say_what_to_do():
     layer = LSTM(3, name="memory")
     layer(torch.tensor(X))
-    with pytest.raises(ShapeError, match=r"was built for 4 features but received shape \(3, 7\); build with 7"):
+    with pytest.raises(ShapeError, match=r"was built for 4 features but received shape \(3, 5, 7\); build with 7"):
         layer(torch.zeros(3, 5, 7))
     with pytest.raises(ShapeError, match=r"states of shape \(3, 3\)"):
         layer(torch.tensor(X), initial_state=[torch.zeros(1, 3), torch.zeros(1, 3)])

@@ -15,7 +15,7 @@ from torch import Tensor
 
 import dougong as dg
 from dougong.core.config import register_serializable
-from dougong.core.graph import leaves, map_leaves
+from dougong.core.graph import leaves
 from dougong.core.weights import named_weights
 from dougong.layers.layer import Layer
 
@@ -37,13 +37,8 @@ class LayerCase:
     random: bool = False  # training draws random numbers
     trains: bool = False  # training computes something else, without random numbers
     keras: bool | str = True  # False, or a reason, where Keras has no such layer
-    keras_only: tuple[str, ...] = ()  # Keras's config has these keys and ours not
-    ours_only: tuple[str, ...] = ()  # arguments that Keras's constructor does not take
-    frames: int = 5
-    frames_because: str = ""
     saved: str = ""  # why it cannot be written to a config and a file, where it cannot
     smooth: bool = True  # False: its gradient is 0 or has jumps at the inputs drawn
-    empty: str = ""  # why an empty batch means nothing, where it does not
     call: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,11 +53,11 @@ class LayerCase:
     def make(self, layers: Any = dg.layers, **options: Any) -> Any:
         """The layer, from our `layers` or from Keras's."""
         config = dict(self.config(layers) if callable(self.config) else self.config) | options
-        if layers is not dg.layers:
-            config = {key: value for key, value in config.items() if key not in self.ours_only}
         return getattr(layers, self.kind)(**config)
 
-    def inputs(self, batch: int = 3, dtype: torch.dtype = torch.float32, seed: int = 0, grow: int = 0) -> tuple[Any, ...]:
+    def inputs(
+        self, batch: int = 3, dtype: torch.dtype = torch.float32, seed: int = 0, grow: int = 0
+    ) -> tuple[Any, ...]:
         """Random arguments for the call; ``grow`` makes the free axes longer."""
         generator = torch.Generator().manual_seed(seed)
 
@@ -137,7 +132,6 @@ NOT_KERAS = "Keras has no such layer"
 
 
 def _elementwise() -> list[LayerCase]:
-    kinks = {"smooth": True}
     return [
         LayerCase("Activation", {"activation": "tanh"}, (VECTOR,)),
         LayerCase("Activation", {"activation": "softmax"}, (SEQUENCE,), "softmax", free=(1,)),
@@ -145,9 +139,8 @@ def _elementwise() -> list[LayerCase]:
         LayerCase("HardLim", {}, (VECTOR,), keras=NOT_KERAS, smooth=False),
         LayerCase("Identity", {}, (SEQUENCE,), free=(1, 2)),
         LayerCase("InputLayer", {"shape": VECTOR}, (VECTOR,), keras="Keras's cannot be called", saved="an Input is it"),
-        LayerCase("Lambda", {"function": doubled}, (VECTOR,), keras="Keras's holds code", frames=6,
-                  frames_because="the user's function is one frame more"),
-        LayerCase("LeakyReLU", {}, (VECTOR,), **kinks),
+        LayerCase("Lambda", {"function": doubled}, (VECTOR,), keras="Keras's holds code"),
+        LayerCase("LeakyReLU", {}, (VECTOR,)),
         LayerCase("Masking", {"mask_value": 0.5}, (SEQUENCE,), free=(1,)),
         LayerCase("PReLU", {"shared_axes": [1]}, (SEQUENCE,), free=(1,), wrong=(2, 6, 3), expected="(1, 4)"),
         LayerCase("PReLU", {"alpha_initializer": "ones"}, (VECTOR,), "own", wrong=(2, 6), expected="(5,)"),
@@ -157,9 +150,8 @@ def _elementwise() -> list[LayerCase]:
         LayerCase("Sign", {}, (VECTOR,), keras=NOT_KERAS, smooth=False),
         LayerCase("Softmax", {}, (SEQUENCE,), free=(1,)),
         LayerCase("Softmax", {"axis": [1, 2]}, (SEQUENCE,), "two axes"),
-        LayerCase("TorchModuleWrapper", lambda _: {"module": torch.nn.Linear(5, 3)}, (VECTOR,), wrong=(2, 6),
-                  keras="weights in another order of axes", saved="files hold no code", frames=8,
-                  frames_because="the wrapped module's own call is two frames, its kernel one"),
+        LayerCase("TorchModuleWrapper", lambda _: {"module": torch.nn.Linear(5, 3)}, (VECTOR,),
+                  keras="weights in another order of axes", saved="files hold no code"),
     ]  # fmt: skip
 
 
@@ -169,11 +161,10 @@ def _linear() -> list[LayerCase]:
     return [
         LayerCase("Dense", dense, (VECTOR,), wrong=(2, 6), expected="5 features"),
         LayerCase("Dense", regularized, (SEQUENCE,), "sequence", free=(1,), wrong=(2, 6, 5), expected="4 features"),
-        LayerCase("Dense", {"units": 3, "activity_regularizer": "l1"}, (VECTOR,), "activity", frames=9,
-                  frames_because="the penalty is computed from the output on every call"),
+        LayerCase("Dense", {"units": 3, "activity_regularizer": "l1"}, (VECTOR,), "activity"),
         LayerCase("Embedding", {"input_dim": 7, "output_dim": 3}, ((4,),), classes=7, free=(1,)),
         LayerCase("Embedding", {"input_dim": 7, "output_dim": 3, "mask_zero": True}, ((4,),), "masked", classes=7,
-                  free=(1,), frames=7, frames_because="makes a mask"),
+                  free=(1,)),
         LayerCase("Maxout", {"units": 3, "pieces": 2}, (VECTOR,), wrong=(2, 6), expected="5 features", keras=NOT_KERAS),
         LayerCase("RBF", {"units": 3}, (VECTOR,), wrong=(2, 6), expected="5 features", keras=NOT_KERAS),
         *_attention(),
@@ -184,22 +175,19 @@ def _attention() -> list[LayerCase]:
     heads = {"num_heads": 2, "key_dim": 3}
     pair = ((4, 5), (6, 5))
     return [
-        LayerCase("MultiHeadAttention", heads, pair, wrong=[(2, 4, 6), (2, 6, 5)], expected="5", frames=7,
-                  frames_because="projections, heads and the kernel are steps of their own"),
+        LayerCase("MultiHeadAttention", heads, pair, wrong=[(2, 4, 6), (2, 6, 5)], expected="5"),
         LayerCase("MultiHeadAttention", heads | {"dropout": 0.5, "use_bias": False, "value_dim": 2}, ((4, 5), (6, 3)),
-                  "dropout", random=True, frames=7, frames_because="as above"),
-        LayerCase("MultiHeadAttention", heads, pair, "scores", call={"return_attention_scores": True}, frames=12,
-                  frames_because="scores are computed step by step"),
+                  "dropout", random=True),
+        LayerCase("MultiHeadAttention", heads, pair, "scores", call={"return_attention_scores": True}),
     ]  # fmt: skip
 
 
 def _normalizing() -> list[LayerCase]:
     given = {"mean": [1.0, 2.0, 3.0, 4.0], "variance": [0.5, 1.0, 2.0, 4.0]}
     return [
-        LayerCase("BatchNormalization", {}, (SEQUENCE,), free=(1,), wrong=(2, 6, 5), expected="4", trains=True,
-                  frames=6, frames_because="torch.nn.functional's wrapper is one frame"),
+        LayerCase("BatchNormalization", {}, (SEQUENCE,), free=(1,), wrong=(2, 6, 5), expected="4", trains=True),
         LayerCase("BatchNormalization", {"axis": 1, "scale": False}, (PICTURE,), "axis 1", wrong=(2, 5, 7, 4),
-                  expected="6", trains=True, frames=6, frames_because="as above"),
+                  expected="6", trains=True),
         LayerCase("GroupNormalization", {"groups": 2}, (PICTURE,), free=(1, 2), wrong=(2, 6, 7, 5), expected="4"),
         LayerCase("LayerNormalization", {}, (SEQUENCE,), free=(1,), wrong=(2, 6, 5), expected="4"),
         LayerCase("LayerNormalization", {"rms_scaling": True}, (SEQUENCE,), "rms", free=(1,)),
@@ -214,8 +202,7 @@ def _normalizing() -> list[LayerCase]:
 
 def _random() -> list[LayerCase]:
     return [
-        LayerCase("ActivityRegularization", {"l1": 0.1, "l2": 0.2}, (VECTOR,), frames=9,
-                  frames_because="computes the penalty"),
+        LayerCase("ActivityRegularization", {"l1": 0.1, "l2": 0.2}, (VECTOR,)),
         LayerCase("AlphaDropout", {"rate": 0.5}, (VECTOR,), random=True),
         LayerCase("Dropout", {"rate": 0.5}, (VECTOR,), random=True),
         LayerCase("Dropout", {"rate": 0.5, "noise_shape": [None, 1, 4], "seed": 3}, (SEQUENCE,), "shape", random=True,
@@ -234,7 +221,8 @@ def _shapes() -> list[LayerCase]:
         LayerCase("Permute", {"dims": [2, 3, 1]}, (PICTURE,), free=(1, 2, 3), wrong=(2, 5), expected="3 axes"),
         LayerCase("RepeatVector", {"n": 3}, (VECTOR,), wrong=(2, 3, 4), expected="(batch, features)"),
         LayerCase("Reshape", {"target_shape": [8, 3]}, (SEQUENCE,), wrong=(2, 5), expected="(8, 3)"),
-        LayerCase("Reshape", {"target_shape": [-1, 2]}, (SEQUENCE,), "rest", free=(1,), wrong=(2, 5), expected="(-1, 2)"),
+        LayerCase("Reshape", {"target_shape": [-1, 2]}, (SEQUENCE,), "rest", free=(1,), wrong=(2, 5),
+                  expected="(-1, 2)"),
     ]  # fmt: skip
 
 
@@ -266,7 +254,7 @@ def _spatial() -> list[LayerCase]:
             LayerCase(f"Conv{rank}D", conv | first, note="first", **common | {"free": ()}),
             LayerCase(f"Conv{rank}DTranspose", conv | {"strides": 2}, **common | channels),
             LayerCase(f"Conv{rank}DTranspose", conv | first | {"strides": 2}, note="first", **common | {"free": ()}),
-            *(LayerCase(f"{kind}Pooling{rank}D", {"padding": padding}, note=note, **common)
+            *(LayerCase(f"{kind}Pooling{rank}D", {"pool_size": 2, "padding": padding}, note=note, **common)
               for kind, padding, note in (("Max", "valid", ""), ("Max", "same", "same"), ("Average", "valid", ""))),
             LayerCase(f"AveragePooling{rank}D", {"padding": "same"}, note="same",
                       **common | {"keras": "Keras on torch counts the zeros of the padding"}),
@@ -289,32 +277,30 @@ def _spatial() -> list[LayerCase]:
 
 def _recurrent() -> list[LayerCase]:
     wrong: dict[str, Any] = {"on": (SEQUENCE,), "free": (1,), "wrong": (2, 6, 5), "expected": "4"}
-    deep: dict[str, Any] = {"frames": 12, "frames_because": "the cell's sequence and torch's recurrent kernel"}
     found: list[LayerCase] = []
     for kind in ("SimpleRNN", "LSTM", "GRU"):
         found += [
-            LayerCase(kind, {"units": 3}, **wrong | deep),
-            LayerCase(kind, {"units": 3, "return_sequences": True, "return_state": True}, note="states", **wrong | deep),
+            LayerCase(kind, {"units": 3}, **wrong),
+            LayerCase(kind, {"units": 3, "return_sequences": True, "return_state": True}, note="states", **wrong),
             LayerCase(kind, {"units": 3, "go_backwards": True, "activation": "relu", "use_bias": False}, note="loop",
-                      **wrong | deep | {"frames": 14}),
-            LayerCase(kind, {"units": 3, "dropout": 0.4}, note="dropout", random=True, **wrong | deep),
+                      **wrong),
+            LayerCase(kind, {"units": 3, "dropout": 0.4}, note="dropout", random=True, **wrong),
         ]  # fmt: skip
         states = [(3,), (3,)] if kind == "LSTM" else [(3,)]
-        found.append(LayerCase(f"{kind}Cell", {"units": 3}, ((4,), states), **deep))
+        found.append(LayerCase(f"{kind}Cell", {"units": 3}, ((4,), states)))
     both = lambda layers: {"cells": [layers.LSTMCell(3), layers.GRUCell(2)]}  # noqa: E731
     return [
         *found,
-        LayerCase("RNN", lambda layers: {"cell": layers.GRUCell(3), "return_sequences": True}, **wrong | deep),
+        LayerCase("RNN", lambda layers: {"cell": layers.GRUCell(3), "return_sequences": True}, **wrong),
         LayerCase("RNN", lambda layers: {"cell": layers.StackedRNNCells([layers.LSTMCell(3), layers.GRUCell(2)])},
-                  note="stacked", **wrong | deep),
-        LayerCase("StackedRNNCells", both, ((4,), [[(3,), (3,)], [(2,)]]), **deep),
-        LayerCase("Bidirectional", lambda layers: {"layer": layers.LSTM(3, return_sequences=True)}, **wrong | deep),
+                  note="stacked", **wrong),
+        LayerCase("StackedRNNCells", both, ((4,), [[(3,), (3,)], [(2,)]])),
+        LayerCase("Bidirectional", lambda layers: {"layer": layers.LSTM(3, return_sequences=True)}, **wrong),
         LayerCase("Bidirectional", lambda layers: {"layer": layers.GRU(3), "merge_mode": "sum"}, note="sum",
-                  **wrong | deep),
-        LayerCase("TimeDistributed", lambda layers: {"layer": layers.Dense(3)}, **wrong | {"frames": 9,
-                  "frames_because": "the layer inside is called as a layer"}),
+                  **wrong),
+        LayerCase("TimeDistributed", lambda layers: {"layer": layers.Dense(3)}, **wrong),
         LayerCase("TimeDistributed", lambda layers: {"layer": layers.Conv2D(2, 3)}, ((3, 6, 6, 2),), "pictures",
-                  free=(1,), frames=10, frames_because="as above"),
+                  free=(1,)),
     ]  # fmt: skip
 
 

@@ -7,17 +7,19 @@ import io
 import json
 import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from closeness import close
-from contract.cases import CASES, WITHOUT_CASE, LayerCase, built, copy_weights, outputs_of, refill, with_batch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 import dougong as dg
+from closeness import close
+from contract.cases import CASES, WITHOUT_CASE, LayerCase, built, copy_weights, outputs_of, refill, with_batch
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.graph import leaves, map_leaves
 from dougong.core.weights import keras_weights
@@ -82,15 +84,18 @@ def test_what_cannot_be_saved_says_so(case: LayerCase) -> None:
 
 @each()
 def test_an_unknown_argument_is_refused_with_the_near_one(case: LayerCase) -> None:
-    with pytest.raises((ConfigError, TypeError), match=f"{case.kind}.*'nmae'.*did you mean 'name'"):
-        case.make(nmae="x")
+    own = case.config if isinstance(case.config, Mapping) else {}
+    for word in sorted({"name", *own} - {"n"}):
+        message = f"^{case.kind} takes no argument '{word}s'; did you mean '{word}'"
+        with pytest.raises(ConfigError, match=message):
+            case.make(**{f"{word}s": "x"})
 
 
 @each()
-def test_name_and_dtype_are_taken(case: LayerCase) -> None:
+def test_a_new_layer_is_named_unbuilt_and_in_inference(case: LayerCase) -> None:
     layer = case.make(name="mine")
-    assert layer.name == "mine"
-    assert not layer.training and not layer.built
+    assert layer.name == "mine" and not layer.built
+    assert not any(module.training for module in layer.modules())
 
 
 # ── Shapes and dtypes ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,11 +118,16 @@ def flat_shapes(shape: Any) -> list[tuple[int | None, ...]]:
     return [tuple(shape)]
 
 
-@each()
-@pytest.mark.parametrize("free", [False, True], ids=["batch", "free axes"])
+@pytest.mark.parametrize(
+    ("case", "free"),
+    [
+        pytest.param(case, free, id=f"{case.name}-{'free axes' if free else 'batch'}")
+        for case in CASES
+        for free in (False, True)
+        if case.free or not free
+    ],
+)
 def test_shapes_are_those_of_the_call(case: LayerCase, free: bool) -> None:
-    if free and not case.free:
-        return
     layer = built(case)
     grow = 4 if free else 0
     runs = [outputs_of(layer, case.inputs(n, grow=g), **case.call) for n, g in ((2, 0), (3, grow))]
@@ -126,7 +136,9 @@ def test_shapes_are_those_of_the_call(case: LayerCase, free: bool) -> None:
     assert [symbol.shape for symbol in recorded if symbol is not None] == want, "the symbol's shape"
     assert [symbol.dtype for symbol in recorded] == [one.dtype for one in runs[0]], "the symbol's dtype"
     if not case.call:
-        stated = layer.compute_output_shape(*shapes_of(case.symbols(free=free)))
+        shapes = shapes_of(case.symbols(free=free))
+        states = case.kind.endswith(("Cell", "Cells"))  # known to a cell without being told
+        stated = layer.compute_output_shape(*shapes[:1] if states else shapes)
         assert flat_shapes(stated) == want, "compute_output_shape"
 
 
@@ -139,16 +151,49 @@ def test_a_new_layer_records_and_builds_on_symbols(case: LayerCase) -> None:
     assert [symbol.shape[1:] for symbol in recorded] == [tuple(one.shape[1:]) for one in outputs]
 
 
+@pytest.fixture
+def float64() -> Iterator[None]:
+    """Layers made within have float64 weights, those within other layers too."""
+    before = dg.config.dtype_policy()
+    dg.config.set_dtype_policy("float64")
+    yield
+    dg.config.set_dtype_policy(before)
+
+
+def doubled_layer(case: LayerCase) -> Any:
+    """The case's layer made under the float64 policy; a torch module has no policy."""
+    layer = case.make()
+    if case.kind == "TorchModuleWrapper":
+        layer.to(torch.float64)
+    layer(*case.inputs(dtype=torch.float64), **case.call)
+    refill(layer)
+    return layer
+
+
 @each()
-def test_float32_stays_and_float64_is_float64(case: LayerCase) -> None:
-    for kind in (torch.float32, torch.float64):
-        layer = built(case, **({} if case.kind == "InputLayer" else {"dtype": str(kind).removeprefix("torch.")}))
-        if case.kind == "TorchModuleWrapper":
-            layer.to(kind)
-        for one in outputs_of(layer, case.inputs(dtype=kind), **case.call):
-            assert one.dtype is kind
-        for symbol in leaves(layer(*case.symbols(dtype=str(kind).removeprefix("torch.")), **case.call)):
-            assert symbol.dtype is kind, "the symbol's dtype"
+def test_float32_stays_float32(case: LayerCase) -> None:
+    outputs = outputs_of(built(case), case.inputs(), **case.call)
+    assert {one.dtype for one in outputs} == {torch.float32}
+
+
+@each()
+def test_float64_layers_give_float64(case: LayerCase, float64: None) -> None:
+    layer = doubled_layer(case)
+    assert all(w.dtype is torch.float64 for w in layer.weights if w.is_floating_point())
+    outputs = outputs_of(layer, case.inputs(dtype=torch.float64), **case.call)
+    symbols = [leaf for leaf in leaves(layer(*case.symbols(dtype="float64"), **case.call)) if leaf is not None]
+    assert {one.dtype for one in (*outputs, *symbols)} == {torch.float64}
+    assert case.kind in ("InputLayer", "TorchModuleWrapper") or layer.get_config()["dtype"] == "float64"
+
+
+MOVERS = ("Concatenate", "Cropping1D", "Flatten", "Identity", "Permute", "RepeatVector", "Reshape", "ZeroPadding1D")
+
+
+@each(MOVERS)
+def test_symbols_of_whole_numbers_stay_whole(case: LayerCase) -> None:
+    whole = replace(case, classes=9)
+    outputs = outputs_of(layer := case.make(), whole.inputs())
+    assert {one.dtype for one in (*outputs, *leaves(layer(*whole.symbols())))} == {torch.int64}
 
 
 @each(REFUSING)
@@ -157,11 +202,12 @@ def test_a_wrong_shape_is_refused_by_name(case: LayerCase) -> None:
     args = map_leaves_of_shapes(wrong, torch.zeros)
     layer = case.make(name="mine")
     layer(*case.inputs(), **case.call)
+    call = {**case.call, **({"training": True} if case.random else {})}  # in inference dropout touches nothing
     with pytest.raises(ShapeError) as caught:
-        layer(*args, **case.call)
+        layer(*args, **call)
     message = str(caught.value)
-    received = str(wrong[-1][-1] if isinstance(wrong[-1], list) else wrong[-1])
-    assert "'mine'" in message and case.expected in message and received in message, message
+    assert "'mine'" in message and case.expected in message, message
+    assert any(str(shape) in message for shape in flat_shapes(wrong)), message
     with pytest.raises(ShapeError, match="'mine'"):
         layer(*map_leaves_of_shapes(wrong, lambda shape: dg.Input(shape[1:])), **case.call)
 
@@ -183,21 +229,18 @@ def test_empty_batch_and_batch_of_one(case: LayerCase, batch: int) -> None:
 
 
 @each([name for name, case in ALL.items() if case.smooth])
-def test_gradients_equal_finite_differences(case: LayerCase) -> None:
-    layer = built(case, **({} if case.kind == "InputLayer" else {"dtype": "float64"}))
-    layer.to(torch.float64)
+def test_gradients_equal_finite_differences(case: LayerCase, float64: None) -> None:
+    layer = doubled_layer(case)
     args = case.inputs(2, torch.float64, seed=5)
-    flat = [leaf for leaf in leaves(args)]
+    flat = list(leaves(args))
     places = [leaf.requires_grad_() for leaf in flat if leaf.is_floating_point()]
-    parameters = dict(layer.named_parameters())
 
     def run(*values: Tensor) -> tuple[Tensor, ...]:
-        given, weights = iter(values), values[len(places) :]
+        given = iter(values)  # the weights that follow are the layer's own, changed in place
         inputs = map_leaves(lambda leaf: next(given) if leaf.is_floating_point() else leaf, args)
-        found = torch.func.functional_call(layer, dict(zip(parameters, weights)), inputs, dict(case.call))
-        return tuple(leaf for leaf in leaves(found) if leaf is not None)
+        return tuple(outputs_of(layer, inputs, **case.call))
 
-    assert torch.autograd.gradcheck(run, (*places, *parameters.values()), fast_mode=True)
+    assert torch.autograd.gradcheck(run, (*places, *layer.parameters()), fast_mode=True)
 
 
 @each()
@@ -263,8 +306,8 @@ def test_state_dict_goes_out_and_in(case: LayerCase) -> None:
 
 @each()
 def test_frozen_layers_have_no_trainable_weights(case: LayerCase) -> None:
-    frozen = built(case) if case.kind == "InputLayer" else built(case, trainable=False)
-    assert not frozen.trainable_weights
+    frozen = built(case, trainable=False)
+    assert not frozen.trainable_weights and not frozen.trainable
     free = built(case)
     assert len(frozen.weights) == len(free.weights)
     free.trainable = False
@@ -294,7 +337,7 @@ def test_copies_are_equal_and_independent(case: LayerCase, how: str) -> None:
 def test_it_is_a_torch_module(case: LayerCase) -> None:
     layer, args = built(case), case.inputs(seed=3)
     chain = torch.nn.Sequential(torch.nn.Identity(), layer)
-    same([leaf for leaf in leaves(chain(*args))], outputs_of(layer, args), "within torch.nn.Sequential", 0)
+    same(list(leaves(chain(*args))), outputs_of(layer, args), "within torch.nn.Sequential", 0)
     assert len(list(chain.parameters())) == len(layer.trainable_weights)
 
 
@@ -310,11 +353,16 @@ def differentiable(case: LayerCase, layer: Any, args: Any) -> Any:
     return loss, flat, parameters
 
 
-@each([name for name, case in ALL.items() if case.smooth])
-@pytest.mark.parametrize("training", [False, True], ids=["inference", "training"])
+@pytest.mark.parametrize(
+    ("case", "training"),
+    [
+        pytest.param(case, training, id=f"{case.name}-{'training' if training else 'inference'}")
+        for case in CASES
+        for training in (False, True)
+        if case.smooth and (case.random or case.trains or not training)
+    ],
+)
 def test_captured_is_eager(case: LayerCase, training: bool) -> None:
-    if training and not (case.random or case.trains):
-        return
     layer, args = built(case).train(training), case.inputs(seed=3)
     twin = copy.deepcopy(layer)
     loss, flat, parameters = differentiable(case, layer, args)
@@ -347,29 +395,64 @@ def test_a_model_file_holds_it(case: LayerCase, tmp_path: Path) -> None:
 
 # ── The way to the kernel ───────────────────────────────────────────────────────────────────────────────────────────
 
+# Python frames between the user's call and the deepest kernel, where they are more than five, and what they are for.
+RECURRENCE = "a layer around a cell, the cell's recurrence and its autograd function"
+DEEPER = {
+    "ActivityRegularization": (6, "the penalty is computed"),
+    "AdaptiveMaxPooling1D": (7, "torch's own function for it is three deep"),
+    "AdaptiveMaxPooling2D": (7, "torch's own function for it is three deep"),
+    "AdaptiveMaxPooling3D": (7, "torch's own function for it is three deep"),
+    "Bidirectional": (9, "a recurrent layer within"),
+    "Conv1D-first": (6, "an even kernel needs one zero more at the end than at the beginning"),
+    "Conv2D-first": (6, "an even kernel needs one zero more at the end than at the beginning"),
+    "Conv3D-first": (6, "an even kernel needs one zero more at the end than at the beginning"),
+    "Dense-activity": (6, "the penalty is computed"),
+    "Dot-cosine": (7, "torch's own normalize is three deep"),
+    "Embedding-masked": (7, "a mask is made"),
+    "GRU": (8, RECURRENCE),
+    "GRUCell": (10, "two arguments, and one step is a sequence of one"),
+    "LSTM": (7, RECURRENCE),
+    "LSTMCell": (8, "two arguments, and one step is a sequence of one"),
+    "Masking": (6, "a mask is made"),
+    "MultiHeadAttention": (7, "two inputs, heads, and the kernel"),
+    "MultiHeadAttention-scores": (10, "an option in the call, and scores without the fused kernel"),
+    "RNN": (8, RECURRENCE),
+    "RNN-stacked": (11, "nested states of cells upon cells"),
+    "ReLU": (7, "torch's arithmetic of a number and a tensor is written in Python"),
+    "ReLU-plain": (5, ""),
+    "SimpleRNN": (8, RECURRENCE),
+    "SimpleRNNCell": (10, "two arguments, and one step is a sequence of one"),
+    "StackedRNNCells": (12, "two arguments, nested states, cells within"),
+    "TimeDistributed": (9, "the layer within is called as a layer"),
+    "TorchModuleWrapper": (7, "the module within is called as a module"),
+}
 
-def deepest_frame(layer: Any, args: tuple[Any, ...], call: Any) -> int:
-    depth = deepest = 0
 
-    def profile(frame: object, event: str, argument: object) -> None:
-        nonlocal depth, deepest
-        if event == "call":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif event == "return":
-            depth -= 1
+class FramesToKernels(TorchDispatchMode):
+    """Counts the Python frames from `called` to each kernel."""
 
-    sys.setprofile(profile)
-    try:
+    def __init__(self) -> None:
+        super().__init__()
+        self.deepest = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        frame, depth = sys._getframe(1), 0
+        while frame is not None and frame.f_code is not called.__code__:
+            # The mode itself is called through two frames of torch's, which are not there without it.
+            depth += "dynamo" not in frame.f_code.co_qualname and "DisableContext" not in frame.f_code.co_qualname
+            frame = frame.f_back
+        self.deepest = max(self.deepest, depth)
+        return function(*args, **(kwargs or {}))
+
+
+def called(layer: Any, args: tuple[Any, ...], call: Any) -> int:
+    with FramesToKernels() as frames:
         layer(*args, **call)
-    finally:
-        sys.setprofile(None)
-    return deepest
+    return frames.deepest
 
 
 @each()
 def test_few_frames_to_the_kernel(case: LayerCase) -> None:
-    layer, args = built(case), case.inputs()
-    found = deepest_frame(layer, args, case.call)
-    assert found <= case.frames, f"{found} Python frames between the user's call and the kernel"
-    assert case.frames <= 5 or case.frames_because, "an exception needs its reason"
+    found = called(built(case), case.inputs(), case.call)
+    allowed, reason = DEEPER.get(case.name) or DEEPER.get(case.kind) or (5, "")
+    assert found <= allowed, f"{found} Python frames between the user's call and the kernel; {allowed} allowed {reason}"

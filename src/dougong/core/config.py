@@ -152,7 +152,7 @@ def _serialize_object(value: Configurable) -> dict[str, Any]:
     registered = _registered_name(cls)
     own = cls.__module__.startswith("dougong.")
     return {
-        "module": cls.keras_module if own else None,
+        "module": value.keras_module if own else None,
         "class_name": value.keras_class_name if own and value.keras_class_name else cls.__name__,
         "config": value.get_config(),
         "registered_name": None if own else registered or cls.__name__,

@@ -66,6 +66,11 @@ class ArraySource(IndexedSource):
     def batches_per_pass(self) -> int:
         return self._length
 
+    @property
+    def arrays(self) -> Batch:
+        """``(x, y, sample_weight)`` of all samples, where they were first: in main memory, as a rule."""
+        return self._structure
+
     def peek(self) -> Batch:
         return self._slice(0)
 

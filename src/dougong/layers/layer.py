@@ -106,7 +106,7 @@ class Layer(Configurable, WeightStore):
         self.declared_input: Shape | None = None if batch_input_shape is None else tuple(batch_input_shape)
 
     def _refuse(self, unknown: Mapping[str, Any]) -> None:
-        known = [n for n in inspect.signature(type(self).__init__).parameters if n not in ("self", "options", "kwargs")]
+        known = sorted(constructor_names(type(self)) - set(LayerOptions.__annotations__))
         word = next(iter(unknown))
         near = near_names(word, [*known, *LayerOptions.__annotations__])
         hint = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(known) or 'no arguments of its own'}"
@@ -337,9 +337,12 @@ class Layer(Configurable, WeightStore):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        """Rebuild from `get_config`'s result; a class whose constructor takes no name gets it afterwards."""
-        taken = constructor_names(cls)
-        given = {key: value for key, value in config.items() if key in taken or key not in LayerOptions.__annotations__}
+        """Rebuild from `get_config`'s result; a class whose constructor takes no name gets it afterwards.
+
+        A word that the class does not have is left out where it is None: Keras's files name features not used.
+        """
+        taken, common = constructor_names(cls), LayerOptions.__annotations__
+        given = {key: v for key, v in config.items() if key in taken or (key not in common and v is not None)}
         layer = super().from_config(given)
         if "name" in config and "name" not in given:
             layer.name = config["name"]

@@ -28,6 +28,8 @@ __all__ = ["GRUCell", "GatedCell", "LSTMCell", "SimpleRNNCell"]
 
 States = list[Any]
 
+# Beyond so many state values the memory that `gated_recurrence` walks through costs more than the kernels it saves.
+_MANY_STATES = 2**20
 _PLAIN_KERNELS: Mapping[Any, Callable[..., Any]] = {torch.tanh: torch.rnn_tanh, torch.relu: torch.rnn_relu}
 
 
@@ -443,7 +445,7 @@ class GRUCell(GatedCell):
     def sequence(self, x: Tensor, states: States, every: bool = False) -> tuple[Tensor, States]:
         if not self._fused or self._loops():
             return self._looped(x, states, every)
-        if own_gradient_pays(x):
+        if own_gradient_pays(x) and x.shape[0] * x.shape[1] * self.units <= _MANY_STATES:
             bias_x, bias_h = (None, None) if self.bias is None else self.bias.unbind(0)
             gates = F.linear(self._dropped(x).transpose(0, 1), self.weight_ih, bias_x)
             outputs, h = gated_recurrence(gates, states[0], self.weight_hh, bias_h)

@@ -139,6 +139,11 @@ class _SpatialDropout(RandomLayer):
             f"takes inputs with {self._rank + 2} axes, batch and channels counted, but received shape {tuple(shape)}."
         )
 
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.pop("trainable")  # Keras's constructor does not take it
+        return config
+
 
 class SpatialDropout1D(_SpatialDropout):
     """Dropout of whole channels.   Shapes: ``[N, T, C] -> [N, T, C]``.   Keras: equals ``SpatialDropout1D``."""

@@ -15,6 +15,7 @@ from dougong.core.config import serialize
 from dougong.core.dtypes import torch_dtype
 from dougong.core.errors import ConfigError, ModelFormatError, ShapeError
 from dougong.core.names import snake_case
+from dougong.core.tracking import Holder
 from dougong.core.weights import KerasWeight, WeightStore, keras_weights
 from dougong.formats.bundle import Bundle
 from dougong.models.known import model_from_config
@@ -73,13 +74,13 @@ def weight_paths(root: nn.Module) -> Iterator[tuple[str, KerasWeight]]:
             if id(weight.tensor) not in seen:
                 seen.add(id(weight.tensor))
                 yield f"{path}vars/{index}", weight
-        stacked = _stacked(module)
+        stacked, folder = (list(module.children()), "") if isinstance(module, Holder) else (_stacked(module), "layers/")
         keys: Counter[str] = Counter()
         for layer in stacked:
             name = snake_case(type(layer).__name__)
             key = f"{name}_{keys[name]}" if keys[name] else name
             keys[name] += 1
-            yield from walk(layer, f"{path}layers/{key}/")
+            yield from walk(layer, f"{path}{folder}{key}/")
         listed = {id(layer) for layer in stacked}
         for name, child in sorted(module.named_children()):
             if id(child) not in listed:

@@ -14,8 +14,10 @@ from dougong.core.graph import leaves
 from dougong.data import as_source
 from dougong.layers.layer import Layer, layer_losses
 from dougong.metrics import Metric
-from dougong.training import fit as training
+from dougong.training import evaluation
 from dougong.training.compiled import Compiled
+from dougong.training.fit import fit
+from dougong.training.preparing import in_mode, output_names, prepare
 
 __all__ = ["Fitting"]
 
@@ -25,6 +27,7 @@ class Fitting(Layer):
 
     _compiled: Compiled | None = None
     stop_training: bool = False
+    stop_evaluating: bool = False
     history: Any = None
 
     def compile(
@@ -78,7 +81,7 @@ class Fitting(Layer):
 
     @property
     def compute_dtype(self) -> torch.dtype:
-        """The dtype that data are given: that of the weights, which ``double()`` or a layer's own dtype may have set."""
+        """The dtype that data are given: that of the weights, which ``double()`` or a layer may have set."""
         found = (weight.dtype for weight in self.parameters() if weight.is_floating_point())
         return next(found, self.dtype_policy.variable_dtype)
 
@@ -109,8 +112,7 @@ class Fitting(Layer):
         """The scalar that training minimises: the compiled losses plus what layers add.  Override it for your own."""
         objective = self.compiled.objective
         if not objective.bound:
-            names = training_names(self, y_pred)
-            objective.bind(names, y, y_pred)
+            objective.bind(output_names(self, y_pred), y, y_pred)
         extra = layer_losses(self)
         if objective.loss is None and extra:
             total, extra = extra[0], extra[1:]
@@ -132,19 +134,29 @@ class Fitting(Layer):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """One update on ``data``: ``(x, y)``, ``(x, y, sample_weight)`` or ``x``.  Returns the logs."""
-        step = self.compiled.step("train", self)
-        step(_as_batch(data))
-        return step.logs()
+        return self._step_on("train", data)
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """Loss and metrics of one batch, without an update."""
-        step = self.compiled.step("test", self)
+        return self._step_on("test", data)
+
+    def _step_on(self, kind: str, data: Any) -> dict[str, Any]:
+        step = self.compiled.standard_step(kind, self)
         step(_as_batch(data))
         return step.logs()
 
     def predict_step(self, data: Any) -> Any:
         """The outputs for one batch."""
         return self(_as_batch(data)[0])
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Show the compiled metrics one batch, and return all metrics.  For a ``train_step`` of your own."""
+        self.compiled.objective.update(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """Every metric's value so far, by name."""
+        return {metric.name: metric.result() for metric in self.own_metrics()} | self.compiled.objective.results()
 
     # ── Whole data ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -173,7 +185,7 @@ class Fitting(Layer):
         Raises: ShapeError, DataError for data that do not fit; NonFiniteError before a NaN reaches the weights.
         Keras: equals it; Ctrl-C ends training cleanly, with the best weights where there is validation data.
         """
-        return training.fit(
+        return fit(
             self,
             x,
             y,
@@ -181,7 +193,7 @@ class Fitting(Layer):
             batch_size=batch_size,
             epochs=epochs,
             verbose=verbose,
-            callbacks=[callbacks] if hasattr(callbacks, "set_model") else callbacks,
+            callbacks=callbacks,
             validation_split=validation_split,
             validation_data=validation_data,
             shuffle=shuffle,
@@ -205,7 +217,7 @@ class Fitting(Layer):
         return_dict: bool = False,
     ) -> Any:
         """Loss and metrics on data: a list, a single loss, or a dict by name.   Keras: equals it."""
-        logs = training.evaluate(
+        logs = evaluation.evaluate(
             self, x, y, sample_weight, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
         )
         return logs if return_dict else _as_list(logs)
@@ -220,7 +232,9 @@ class Fitting(Layer):
     ) -> Any:
         """The outputs for ``x`` as NumPy arrays, batch by batch.   Keras: equals it."""
         step = self._predicting().step("predict", self)
-        return training.predict(self, step, x, batch_size=batch_size, steps=steps, callbacks=callbacks)
+        return evaluation.predict(
+            self, step, x, batch_size=batch_size, verbose=verbose, steps=steps, callbacks=callbacks
+        )
 
     def _predicting(self) -> Compiled:
         """A model that is not compiled predicts too."""
@@ -235,16 +249,12 @@ class Fitting(Layer):
     def train_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
-        """One update on one batch.  The metrics run on from call to call; see `reset_metrics`.   Keras: equals it."""
+        """One update on one batch; returns its loss and metrics, as `evaluate` does.   Keras: equals it."""
         batch = self._one_batch(x, y, sample_weight, class_weight)
         step = self.compiled.step("train", self)
-        modes = [(module, module.training) for module in self.modules()]
-        self.train()
-        try:
+        step.reset()
+        with in_mode(self, True):
             step(batch)
-        finally:
-            for module, mode in modes:
-                module.training = mode
         logs = step.logs()
         return logs if return_dict else _as_list(logs)
 
@@ -252,7 +262,9 @@ class Fitting(Layer):
         """Loss and metrics of one batch.   Keras: equals it."""
         batch = self._one_batch(x, y, sample_weight, None)
         step = self.compiled.step("test", self)
-        step(batch)
+        step.reset()
+        with in_mode(self, False):
+            step(batch)
         logs = step.logs()
         return logs if return_dict else _as_list(logs)
 
@@ -261,27 +273,21 @@ class Fitting(Layer):
         return self.predict(x, batch_size=max(1, len(next(iter(leaves(x))))), verbose=0)
 
     def _one_batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Any, Any]:
-        size = len(next(iter(leaves(x))))
         source = as_source(
             x,
             y,
             sample_weight,
-            batch_size=max(1, size),
+            batch_size=max(1, len(next(iter(leaves(x))))),
             class_weight=class_weight,
             device=self.device,
             dtype=self.compute_dtype,
         )
-        training.prepare(self, source)
-        return next(iter(source.epoch(0)))
+        prepare(self, source)
+        return source.peek()
 
     def is_complete(self) -> bool:
         """Whether every layer has its weights."""
         return self.built and all(layer.built for layer in self.modules() if isinstance(layer, Layer))
-
-
-def training_names(model: Any, y_pred: Any) -> list[str]:
-    """The names of a model's outputs as its losses and metrics know them."""
-    return training.output_names(model, y_pred)
 
 
 def _as_batch(data: Any) -> tuple[Any, Any, Any]:

@@ -63,7 +63,7 @@ class _Writer:
                 found[name] = entry = entry | {"name": name, "inbound_nodes": []}
             for position, symbol in enumerate(leaves(node.outputs)):
                 self._histories[id(symbol)] = [name, len(entry["inbound_nodes"]), position]
-            kwargs = {key: value for key, value in node.kwargs.items() if not (key == "mask" and _automatic(node))}
+            kwargs = {key: v for key, v in node.kwargs.items() if not (key.endswith("mask") and _automatic(node, v))}
             entry["inbound_nodes"].append({"args": self._write(list(node.args)), "kwargs": self._write(kwargs)})
         return list(found.values())
 
@@ -101,10 +101,9 @@ def _is_mask(node: Node) -> bool:
     return getattr(node.target, "__name__", "") == "compute_mask"
 
 
-def _automatic(node: Node) -> bool:
-    """Whether the call's mask is the one that came with its input."""
-    given = node.kwargs.get("mask")
-    own = [leaf.mask for leaf in leaves(node.args[:1]) if isinstance(leaf, Symbol)]
+def _automatic(node: Node, given: Any) -> bool:
+    """Whether a mask that a call was given is one that came with its inputs."""
+    own = [leaf.mask for leaf in leaves(node.args) if isinstance(leaf, Symbol)]
     return all(any(leaf is mask for mask in own) for leaf in leaves(given))
 
 

@@ -34,7 +34,6 @@ class Model(Fitting, Layer):
     ((None, 3), 15)
     """
 
-    keras_module: ClassVar[str] = "keras"
     _program: Program | None = None
     built_for: dict[str, Any] | None = None  # the first input's shape and dtype, where no symbols say them
 
@@ -93,7 +92,7 @@ class Model(Fitting, Layer):
         return [_with_last_axis(leaf, symbol.shape) for leaf, symbol in zip(flat, wanted)]
 
     def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
-        if self._program is None:
+        if self._program is None or isinstance(cause, ShapeError):  # a layer within has said it already
             return
         for symbol, given in zip(self._program.flat_inputs, self._flat_inputs(self._program, inputs)):
             have = tuple(given.shape)
@@ -222,6 +221,10 @@ class Model(Fitting, Layer):
     @property
     def keras_class_name(self) -> str | None:  # type: ignore[override]
         return "Functional" if type(self) is Model else None
+
+    @property
+    def keras_module(self) -> str:  # type: ignore[override]
+        return "keras.src.models.functional" if type(self) is Model else "keras"  # Keras has no shorter name for it
 
     def get_config(self) -> dict[str, Any]:
         if type(self) is Model and self._program is not None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from copy import copy, deepcopy
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from dougong import optimizers
-from dougong.core.errors import BuildError
+from dougong.core.errors import BuildError, ConfigError
 from dougong.metrics import Mean
-from dougong.training.custom import CustomStep
+from dougong.training.custom import CustomPredict, CustomStep
 from dougong.training.objective import Objective
 from dougong.training.steps import PredictStep, Step, TestStep, TrainStep
 
@@ -30,7 +31,10 @@ class Compiled:
         run_eagerly: bool,
         arguments: dict[str, Any],
     ) -> None:
-        self.optimizer = optimizers.get(optimizer)
+        found = optimizers.get(optimizer)
+        if found is None:
+            raise ConfigError("optimizer is None; give a name such as 'adam', or an object")
+        self.optimizer = found
         self.objective = Objective(loss, loss_weights, metrics, weighted_metrics)
         self.run_eagerly = run_eagerly
         self.arguments = arguments
@@ -38,8 +42,6 @@ class Compiled:
         self._steps: dict[str, tuple[Any, Any]] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
-        from copy import copy, deepcopy  # lazy: only copies need it
-
         twin = copy(self)
         memo[id(self)] = twin
         twin.optimizer = deepcopy(self.optimizer, memo)
@@ -52,19 +54,22 @@ class Compiled:
         return self.__dict__ | {"_steps": {}}
 
     def step(self, kind: str, model: Any) -> Any:
-        """The ``train``, ``test`` or ``predict`` step of ``model``, made anew if weights were moved or (un)frozen."""
-        state = _signature(model)
+        """The ``train``, ``test`` or ``predict`` step: the model's own method if it has one, else `standard_step`."""
+        custom = _overridden(model, f"{kind}_step")
+        if custom is None:
+            return self.standard_step(kind, model)
+        return CustomPredict(model, custom) if kind == "predict" else CustomStep(model, custom, self.metrics(model))
+
+    def standard_step(self, kind: str, model: Any) -> Step:
+        """The step made of forward, loss and update; made anew if what it was traced with has changed since."""
         kept = self._steps.get(kind)
-        if kept is not None and kept[0] == state:
+        if kept is not None and kept[0] == _signature(model):
             return kept[1]
         made = self._make(kind, model)
-        self._steps[kind] = (_signature(model), made)
+        self._steps[kind] = (_signature(model), made)  # making a training step moves the weights
         return made
 
-    def _make(self, kind: str, model: Any) -> Step | CustomStep:
-        custom = _overridden(model, f"{kind}_step")
-        if custom is not None and kind != "predict":
-            return CustomStep(model, custom, self.metrics(model))
+    def _make(self, kind: str, model: Any) -> Step:
         eager = "run_eagerly=True" if self.run_eagerly else None
         if kind == "predict":
             return PredictStep(model, eager=eager)
@@ -77,19 +82,26 @@ class Compiled:
         return [self.loss_tracker, *self.objective.metrics, *model.own_metrics()]
 
 
-def _signature(model: nn.Module) -> tuple[Any, ...]:
-    def of(tensor: Tensor) -> tuple[int, int, bool]:
-        return id(tensor), tensor.data_ptr(), tensor.requires_grad
+_PLAIN = (bool, int, float, str, type(None))
+_PASSING = {"training", "built", "stop_training", "stop_evaluating"}  # set by the running itself
 
-    return (
-        tuple(map(of, model.parameters())),
-        tuple(buffer.data_ptr() for buffer in model.buffers()),
-        tuple(id(module) for module in model.modules()),
-    )
+
+def _signature(model: nn.Module) -> tuple[Any, ...]:
+    """What a traced step relies on: where weights lie, which are trained, and the plain settings of layers."""
+    tensors = [(id(t), t.data_ptr(), t.requires_grad) for t in model.parameters()]
+    tensors += [(id(t), t.data_ptr(), False) for t in model.buffers()]
+    settings = [
+        (
+            id(module),
+            *[(key, value) for key, value in vars(module).items() if type(value) in _PLAIN and key not in _PASSING],
+        )
+        for module in model.modules()
+    ]
+    return tuple(tensors), tuple(settings)
 
 
 def _overridden(model: Any, name: str) -> Any | None:
-    """The user's own ``train_step`` or ``test_step``, or None."""
+    """The user's own ``train_step``, ``test_step`` or ``predict_step``, or None."""
     function = getattr(type(model), name)
     if function.__module__.startswith("dougong."):
         return None

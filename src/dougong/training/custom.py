@@ -1,4 +1,4 @@
-"""Steps that the user wrote: `train_step` and `test_step` of a model subclass, run as they are."""
+"""Steps that the user wrote: `train_step`, `test_step`, `predict_step` of a model subclass, run as they are."""
 
 from __future__ import annotations
 
@@ -10,18 +10,20 @@ import torch
 from torch import Tensor
 
 from dougong.core.errors import ConfigError, NonFiniteError
+from dougong.training.objective import number
 
-__all__ = ["CustomStep"]
+__all__ = ["CustomPredict", "CustomStep"]
 
 
 class CustomStep:
     """Calls ``function(model, data)`` with Keras's ``data``, and keeps the logs that it returns."""
 
-    plan = "eager: the model has its own train_step"
     multiply_adds = 0
+    data: Any = None
 
-    def __init__(self, model: Any, function: Callable[[Any, Any], Any], metrics: Sequence[Any]) -> None:
+    def __init__(self, model: Any, function: Callable[[Any, Any], Any], metrics: Sequence[Any] = ()) -> None:
         self.model, self.metrics = model, metrics
+        self.plan = f"eager: the model has its own {function.__name__}"
         self._function = function
         self._logs: dict[str, Any] = {}
 
@@ -30,6 +32,9 @@ class CustomStep:
 
     def prepare(self, batch: Any) -> None:
         """Nothing to prepare, either."""
+
+    def release(self) -> None:
+        """Nothing is held."""
 
     def reset(self) -> None:
         self._logs = {}
@@ -45,11 +50,20 @@ class CustomStep:
         loss = logs.get("loss")
         value = math.nan if loss is None else float(loss)
         if loss is not None and not math.isfinite(value):
-            raise NonFiniteError(f"train_step returned the loss {value}; check its inputs and its learning rate")
+            name = self._function.__name__
+            raise NonFiniteError(f"{name} returned the loss {value}; check its inputs and its learning rate")
         return value
 
     def logs(self) -> dict[str, Any]:
-        return {name: _number(value) for name, value in self._logs.items()}
+        return {name: number(value) if isinstance(value, Tensor) else value for name, value in self._logs.items()}
+
+
+class CustomPredict(CustomStep):
+    """Calls the user's ``predict_step(data)``, whose result are the outputs for a batch."""
+
+    def __call__(self, batch: tuple[Any, Any, Any]) -> Any:
+        with torch.no_grad():
+            return self._function(self.model, batch[0])
 
 
 def _keras_data(batch: tuple[Any, Any, Any]) -> Any:
@@ -57,9 +71,3 @@ def _keras_data(batch: tuple[Any, Any, Any]) -> Any:
     if sample_weight is not None:
         return x, y, sample_weight
     return (x, y) if y is not None else x
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.item() if value.numel() == 1 else value.detach().cpu().numpy()
-    return value

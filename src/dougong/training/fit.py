@@ -1,28 +1,27 @@
-"""`fit`, `evaluate`, `predict`: data, steps, loop and listeners put together."""
+"""`fit`: data, step, loop and listeners put together."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from dougong.core.errors import DataError, NonFiniteError, OutOfMemoryError
-from dougong.core.graph import leaves, map_leaves, pack
+from dougong.core.errors import ConfigError
+from dougong.core.events import EpochEnded, TrainEnded
 from dougong.core.seeds import draw_seed
 from dougong.data import as_source, split_validation, unpack_validation
-from dougong.training.callbacks import Callback, CallbackList, History, TerminateOnNaN
-from dougong.training.interrupt import Interruption
+from dougong.training.averaging import finish_average
+from dougong.training.callbacks import CallbackList, History, TerminateOnNaN
+from dougong.training.evaluation import run_test
 from dougong.training.keeping import BestWeights
 from dougong.training.loop import Control, train
+from dougong.training.preparing import explained_memory, in_mode, prepare, try_on, work
 from dougong.training.progress import Bar
 from dougong.training.threads import threads_for, use_threads
 
-__all__ = ["evaluate", "fit", "output_names", "predict", "prepare"]
+__all__ = ["fit"]
 
 
 def fit(
@@ -34,7 +33,7 @@ def fit(
     batch_size: int | None,
     epochs: int,
     verbose: Any,
-    callbacks: Iterable[Callback] | None,
+    callbacks: Any,
     validation_split: float,
     validation_data: Any,
     shuffle: Any,
@@ -46,228 +45,109 @@ def fit(
     validation_freq: int | Iterable[int],
 ) -> History:
     """Train ``model``; see `Model.fit`."""
+    compiled = model.compiled
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = split_validation(x, y, sample_weight, validation_split)
-    device = model.device
     source = as_source(
         x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, steps_per_epoch=steps_per_epoch,
-        class_weight=class_weight, seed=draw_seed(), device=device, dtype=model.compute_dtype,
+        class_weight=class_weight, seed=draw_seed(), device=model.device, dtype=model.compute_dtype,
     )  # fmt: skip
     prepare(model, source)
-    compiled = model.compiled
-    step = compiled.step("train", model)
-    steps = source.num_batches
-    step.expect((steps or 1) * (epochs - initial_epoch))
-    held_out = None
-    if validation_data is not None:
-        vx, vy, vw = unpack_validation(validation_data)
-        held_out = as_source(
-            vx, vy, vw, batch_size=validation_batch_size or batch_size, steps_per_epoch=validation_steps,
-            device=device, dtype=model.compute_dtype,
-        )  # fmt: skip
+    epochs_to_do = range(initial_epoch, epochs)
     history = History()
-    mine = list(callbacks or ())
-    listeners = CallbackList([*mine, history], model, {"verbose": verbose, "epochs": epochs, "steps": steps})
-    bar = Bar.for_verbosity(verbose, epochs)
-    interruption = Interruption()
-    control = Control(interruption, lambda: model.stop_training)
-    best = BestWeights(model, "val_loss") if held_out is not None else None
-    wanted = _validation_epochs(validation_freq, epochs)
-
-    def validate(epoch: int) -> dict[str, Any]:
-        if epoch not in wanted:
-            return {}
-        listeners.call("on_test_begin", {})
-        logs = {f"val_{name}": value for name, value in _evaluate(model, held_out, epochs, listeners).items()}
-        listeners.call("on_test_end", logs)
-        return logs
-
-    model.stop_training = False
-    modes = [(module, module.training) for module in model.modules()]
-    model.train()
+    params = {"verbose": verbose, "epochs": epochs, "steps": source.num_batches}
+    listeners = CallbackList([callbacks, history], model, params)
+    bar = Bar.for_verbosity(verbose, epochs, fitting=True)
+    control = Control(stopped=lambda: model.stop_training, endures=_endures(listeners))
+    validation = None
+    if validation_data is not None:
+        held_out = as_source(
+            *unpack_validation(validation_data), batch_size=validation_batch_size or batch_size,
+            steps_per_epoch=validation_steps, device=model.device, dtype=model.compute_dtype,
+        )  # fmt: skip
+        wanted = _validation_epochs(validation_freq, epochs_to_do)
+        validation = _Validation(model, held_out, wanted, listeners, bar, control)
+    step = compiled.step("train", model)
+    step.expect((source.num_batches or 1) * len(epochs_to_do))
+    step.data = getattr(source, "arrays", None)
+    model.stop_training, model.history = False, history
     began = time.perf_counter()
     try:
-        step.prepare(source.peek())
-        with interruption, bar, use_threads(threads_for(_work(step, source, model), torch.get_num_threads())):
-            events = train(
-                step, source, epochs=range(initial_epoch, epochs), control=control,
-                validate=validate if held_out is not None else None, every_step=listeners.wants_steps,
-            )  # fmt: skip
-            for event in events:
-                listeners.handle(event)
-                bar.handle(event)
-                if best is not None:
-                    best.handle(event)
-    except NonFiniteError as error:
-        if not any(isinstance(callback, TerminateOnNaN) for callback in mine):
-            raise
-        history.stopped = str(error)
-        listeners.call("on_train_end", {})
-    except RuntimeError as error:
-        _explain_memory(error, source)
-        raise
+        with explained_memory(source), in_mode(model, True):
+            step.prepare(source.peek())
+            history.plan = step.plan
+            with (
+                control.interruption,
+                bar,
+                use_threads(threads_for(work(step, source, model), torch.get_num_threads())),
+            ):
+                _run(model, step, source, epochs_to_do, control, validation, listeners, bar)
     finally:
-        for module, mode in modes:
-            module.training = mode
-        _finish_average(compiled.optimizer)
-    history.plan = step.plan
-    history.seconds = time.perf_counter() - began
-    if interruption.requested:
-        kept = best.restore() if best is not None else ""
-        history.stopped = f"stopped by Ctrl-C after epoch {len(history.epoch)}{kept}"
-        bar.say(history.stopped)
-    model.history = history
+        step.release()
+        history.plan, history.stopped, history.seconds = step.plan, control.reason, time.perf_counter() - began
     return history
 
 
-def prepare(model: Any, source: Any) -> None:
-    """Build the model and bind its losses and metrics, from one batch; a shape that does not fit shows here."""
-    compiled = model.compiled
-    if compiled.objective.bound and model.is_complete():
-        return
-    x, y, _ = source.peek()
-    with torch.no_grad(), torch.random.fork_rng(devices=[], enabled=model.is_complete()):
-        y_pred = model(map_leaves(_first_rows, x))
-    if not compiled.objective.bound and y is not None:
-        compiled.objective.bind(output_names(model, y_pred), map_leaves(_first_rows, y), y_pred)
-
-
-def _first_rows(leaf: Any) -> Any:
-    return leaf[:2] if isinstance(leaf, Tensor) and leaf.ndim else leaf
-
-
-def output_names(model: Any, y_pred: Any) -> list[str]:
-    if isinstance(y_pred, dict):
-        return list(y_pred)
-    names = getattr(model, "known_output_names", list)()
-    count = len(list(leaves(y_pred)))
-    return names if len(names) == count else [f"output_{index + 1}" for index in range(count)]
-
-
-def evaluate(
-    model: Any,
-    x: Any,
-    y: Any,
-    sample_weight: Any,
-    *,
-    batch_size: int | None,
-    verbose: Any,
-    steps: int | None,
-    callbacks: Iterable[Callback] | None,
-) -> dict[str, Any]:
-    """Loss and metrics on data, as a dict; see `Model.evaluate`."""
-    source = as_source(
-        x,
-        y,
-        sample_weight,
-        batch_size=batch_size,
-        steps_per_epoch=steps,
-        device=model.device,
-        dtype=model.compute_dtype,
-    )
-    prepare(model, source)
-    listeners = CallbackList(callbacks or (), model, {"verbose": verbose, "steps": source.num_batches})
-    listeners.call("on_test_begin", {})
-    started = time.perf_counter()
-    logs = _evaluate(model, source, 1, listeners)
-    listeners.call("on_test_end", logs)
-    Bar.for_verbosity(verbose, 1).evaluated(logs, source.num_batches, time.perf_counter() - started)
-    return logs
-
-
-def _evaluate(model: Any, source: Any, times: int, listeners: CallbackList) -> dict[str, Any]:
-    step = model.compiled.step("test", model)
-    step.expect((source.num_batches or 1) * times)
-    modes = [(module, module.training) for module in model.modules() if module.training]
-    # The training metrics of the epoch are read before this; the test step starts the same metrics afresh.
-    step.reset()
-    model.eval()
-    step.prepare(source.peek())
-    work = _work(step, source, model) // 3
-    try:
-        with _averaged(model.compiled.optimizer), use_threads(threads_for(work, torch.get_num_threads())):
-            for index, batch in enumerate(source.epoch(0)):
-                listeners.call("on_test_batch_begin", index, {})
-                step(batch)
-                listeners.call("on_test_batch_end", index, {})
-    except RuntimeError as error:
-        _explain_memory(error, source)
-        raise
-    finally:
-        for module, _ in modes:
-            module.training = True
-    return step.logs()
-
-
-def predict(
+def _run(
     model: Any,
     step: Any,
-    x: Any,
-    *,
-    batch_size: int | None,
-    steps: int | None,
-    callbacks: Iterable[Callback] | None,
-) -> Any:
-    """The model's outputs on data as NumPy arrays; see `Model.predict`."""
-    source = as_source(x, batch_size=batch_size, steps_per_epoch=steps, device=model.device, dtype=model.compute_dtype)
-    listeners = CallbackList(callbacks or (), model, {"steps": source.num_batches})
-    step.expect(source.num_batches or 1)
-    modes = [(module, module.training) for module in model.modules() if module.training]
-    model.eval()
-    step.prepare(source.peek())
-    listeners.call("on_predict_begin", {})
-    results: list[Any] = []
-    try:
-        with use_threads(threads_for(_work(step, source, model) // 3, torch.get_num_threads())):
-            for index, batch in enumerate(source.epoch(0)):
-                listeners.call("on_predict_batch_begin", index, {})
-                outputs = step(batch)
-                results.append(map_leaves(lambda leaf: leaf.detach().cpu().numpy().copy(), outputs))
-                listeners.call("on_predict_batch_end", index, {"outputs": results[-1]})
-    except RuntimeError as error:
-        _explain_memory(error, source)
-        raise
-    finally:
-        for module, _ in modes:
-            module.training = True
-    listeners.call("on_predict_end", {})
-    if not results:
-        raise DataError("there is nothing to predict: the data have no rows")
-    columns = zip(*(leaves(result) for result in results))
-    return pack(results[0], [parts[0] if len(parts) == 1 else np.concatenate(parts) for parts in columns])
+    source: Any,
+    epochs: range,
+    control: Control,
+    validation: _Validation | None,
+    listeners: CallbackList,
+    bar: Bar,
+) -> None:
+    """The loop with its listeners.  At its end the weights are settled before callbacks hear of it."""
+    best = None if validation is None else BestWeights(model, "val_loss")
+    events = train(
+        step, source, epochs=epochs, control=control, validate=validation, every_step=listeners.wants_steps
+    )  # fmt: skip
+    for event in events:
+        if isinstance(event, TrainEnded):
+            finish_average(model)
+            kept = best.restore() if control.interruption.requested and best is not None else ""
+            event.reason = control.reason = f"{control.reason}; {kept}" if kept else control.reason
+        listeners.handle(event)
+        bar.handle(event)
+        if best is not None and isinstance(event, EpochEnded):
+            best.see(event.epoch, event.logs)
 
 
-def _averaged(optimizer: Any) -> AbstractContextManager[Any]:
-    """Within the block the weights are their moving averages, where the optimizer keeps these."""
-    return optimizer.averaged() if optimizer.use_ema and optimizer.built else nullcontext()
+class _Validation:
+    """Called after an epoch; gives its ``val_`` logs, or nothing where there is nothing to do."""
+
+    def __init__(
+        self, model: Any, source: Any, epochs: set[int], listeners: CallbackList, bar: Bar, control: Control
+    ) -> None:
+        try_on(model, source)
+        self._model, self._source, self._epochs = model, source, epochs
+        self._listeners, self._bar = listeners, bar
+        self._interruption = control.interruption
+
+    def __call__(self, epoch: int) -> dict[str, Any]:
+        if epoch not in self._epochs:
+            return {}
+        step = self._model.compiled.step("test", self._model)
+        step.expect((self._source.num_batches or 1) * len(self._epochs))
+        logs, _ = run_test(self._model, step, self._source, self._listeners, self._bar, self._interrupted)
+        return {} if self._interrupted() else {f"val_{name}": value for name, value in logs.items()}
+
+    def _interrupted(self) -> bool:
+        return self._interruption.requested
 
 
-def _finish_average(optimizer: Any) -> None:
-    """Training with an average ends with the averaged weights.   Keras: the same."""
-    if optimizer.use_ema and optimizer.built:
-        optimizer.finalize_variable_values()
+def _endures(listeners: CallbackList) -> bool:
+    found = [callback for callback in listeners.callbacks if isinstance(callback, TerminateOnNaN)]
+    return any(not callback.raise_error for callback in found)
 
 
-def _work(step: Any, source: Any, model: Any) -> int:
-    """Multiply-adds of one training step: counted where captured, else six for each weight and row."""
-    if step.multiply_adds:
-        return step.multiply_adds
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    spatial = 100 if any(parameter.ndim >= 4 for parameter in model.parameters()) else 1
-    return 3 * weights * (source.batch_size or 32) * spatial
-
-
-def _validation_epochs(frequency: int | Iterable[int], epochs: int) -> set[int]:
+def _validation_epochs(frequency: int | Iterable[int], epochs: range) -> set[int]:
+    """The epochs, counted from 0, after which to validate."""
     if isinstance(frequency, int):
-        return set(range(frequency - 1, epochs, frequency))
+        if frequency < 1:
+            raise ConfigError(
+                f"validation_freq must be at least 1, or a list of epochs counted from 1; got {frequency}"
+            )
+        return {epoch for epoch in epochs if (epoch + 1) % frequency == 0}
     return {epoch - 1 for epoch in frequency}
-
-
-def _explain_memory(error: Exception, source: Any) -> None:
-    """Raise OutOfMemoryError with the batch size to try, if ``error`` is about memory."""
-    text = str(error)
-    if not isinstance(error, torch.OutOfMemoryError) and "can't allocate memory" not in text:
-        return
-    size = source.batch_size
-    advice = f"try batch_size={max(1, size // 2)} instead of {size}" if size else "try smaller batches"
-    raise OutOfMemoryError(f"the device's memory is exhausted; {advice}. ({text.splitlines()[0][:200]})") from error

@@ -30,7 +30,9 @@ def diagnose(step: Any, batch: tuple[Any, Any, Any], loss: float) -> NonFiniteEr
         where = _bad_gradient(step, batch)
     else:
         what = f"the loss is {loss}"
-        where = _bad_weight(step.model) or _bad_output(step, batch) or _bad_data(step.data, batch, ("y", "sample_weight"))
+        where = (
+            _bad_weight(step.model) or _bad_output(step, batch) or _bad_data(step.data, batch, ("y", "sample_weight"))
+        )
         where = where or "the loss function gave it for finite outputs and targets"
     return NonFiniteError(
         f"{what}: {where}. The weights are those before this step. Try a smaller learning rate, clipnorm=1.0 in the"
@@ -91,7 +93,10 @@ def _bad_output(step: Any, batch: tuple[Any, Any, Any]) -> str | None:
             hook.remove()
     if found or _all_finite(y_pred):
         return found[0] if found else None
-    return _bad_data(step.data, batch, ("x",)) or "the model's call gives NaN or Inf, though every layer's output is finite"
+    return (
+        _bad_data(step.data, batch, ("x",))
+        or "the model's call gives NaN or Inf, though every layer's output is finite"
+    )
 
 
 def _bad_gradient(step: Any, batch: tuple[Any, Any, Any]) -> str:

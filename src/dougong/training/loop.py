@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dougong.core.errors import NonFiniteError
 from dougong.core.events import EpochBegan, EpochEnded, Event, StepBegan, StepEnded, TrainBegan, TrainEnded
 from dougong.training.interrupt import Interruption
 
 __all__ = ["Control", "Steps", "train"]
 
-_REPORTS_PER_SECOND = 10
+_PAUSE = 0.1  # seconds between reports of steps, unless someone wants them all
 
 
 class Steps(Protocol):
@@ -33,18 +35,31 @@ class Batches(Protocol):
     def epoch(self, index: int) -> Iterator[Any]: ...
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass
 class Control:
-    """How listeners steer a running loop: set ``reason`` and it stops after the step at hand."""
+    """How listeners steer a running loop: it ends after the step at hand once there is a ``reason``.
+
+    ``stopped`` tells whether a callback wants the end; with ``endures`` a loss that is not finite is an end, no error.
+    """
 
     interruption: Interruption = field(default_factory=Interruption)
-    stopped: Callable[[], bool] = lambda: False
+    stopped: Callable[[], bool] = _never
+    endures: bool = False
     reason: str = ""
 
-    def stop(self) -> bool:
-        if self.interruption.requested and not self.reason:
-            self.reason = "stopped by Ctrl-C"
-        return bool(self.reason) or self.stopped()
+    def stop(self, epoch: int) -> bool:
+        """Whether to end now, in ``epoch``."""
+        if self.reason:
+            return True
+        if self.interruption.requested:
+            self.reason = f"stopped by Ctrl-C in epoch {epoch + 1}"
+        elif self.stopped():
+            self.reason = f"stopped by a callback in epoch {epoch + 1}"
+        return bool(self.reason)
 
 
 def train(
@@ -56,27 +71,38 @@ def train(
     validate: Callable[[int], dict[str, Any]] | None = None,
     every_step: bool = False,
 ) -> Iterator[Event]:
-    """Run ``epochs`` over ``source``.  Steps are reported at most ten times a second unless ``every_step``."""
+    """Run ``epochs`` over ``source``.  Steps are reported at most ten times a second unless ``every_step``.
+
+    An epoch that is cut short is closed like any other: its means so far, validation unless Ctrl-C came, its event.
+    Raises: NonFiniteError, saying where, with the weights as they were before the step.
+    """
     yield TrainBegan(epochs.stop, source.num_batches, step.plan)
     logs: dict[str, Any] = {}
     for epoch in epochs:
         yield EpochBegan(epoch)
         started = reported = time.perf_counter()
         step.reset()
+        index, finite = -1, True
         for index, batch in enumerate(source.epoch(epoch)):
             if every_step:
                 yield StepBegan(epoch, index)
-            step(batch)
+            try:
+                step(batch)
+            except NonFiniteError as error:
+                finite = False
+                control.reason = f"epoch {epoch + 1}, step {index + 1}: {error}"
+                if not control.endures:
+                    raise NonFiniteError(control.reason) from None
             now = time.perf_counter()
-            if every_step or now - reported > 1 / _REPORTS_PER_SECOND:
+            if every_step or now - reported > _PAUSE:
                 reported = now
                 yield StepEnded(epoch, index, source.num_batches, step.logs)
-            if control.stop():
+            if control.stop(epoch):
                 break
-        logs = step.logs()
+        logs = step.logs() if finite else step.logs() | {"loss": math.nan}
         if validate is not None and not control.interruption.requested:
             logs |= validate(epoch)
-        yield EpochEnded(epoch, logs, time.perf_counter() - started)
-        if control.stop() or getattr(source, "exhausted", False):
+        yield EpochEnded(epoch, logs, time.perf_counter() - started, index + 1)
+        if control.stop(epoch) or getattr(source, "exhausted", False):
             break
     yield TrainEnded(logs, control.reason)

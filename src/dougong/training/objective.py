@@ -12,24 +12,42 @@ from torch import Tensor
 from dougong import losses, metrics
 from dougong.core.errors import ConfigError, DataError, UnknownNameError
 from dougong.core.graph import leaves
+from dougong.data import check_labels
 from dougong.losses import Loss
 from dougong.metrics import Metric
 
-__all__ = ["Objective", "by_output"]
+__all__ = ["Objective", "by_output", "number"]
+
+_SPARSE = losses.sparse_categorical_crossentropy
 
 
 class _Term:
     """One output: its loss and its metrics."""
 
-    def __init__(self, name: str, loss: Loss | None, weight: float) -> None:
+    def __init__(self, name: str, loss: Loss | None, weight: float, output: Tensor) -> None:
         self.name, self.loss, self.weight = name, loss, weight
         self.plain: list[Metric] = []
         self.weighted: list[Metric] = []
         self.tracker: metrics.Mean | None = None
+        self._shape = tuple(output.shape)
+
+    def check_labels(self, target: Tensor, name: str) -> None:
+        """Refuse class numbers that the output has no class for.   Raises: DataError naming the first one."""
+        loss = self.loss
+        function = getattr(loss, "fn", None)
+        if not isinstance(loss, losses.SparseCategoricalCrossentropy) and function is not _SPARSE:
+            return
+        sparse = target.ndim < len(self._shape) or target.shape[-1] == 1
+        if not sparse:
+            return  # one-hot targets: the loss itself says what to do
+        ignored = getattr(loss, "ignore_class", None)
+        if ignored is not None:
+            target = torch.where(target == ignored, 0, target)
+        check_labels(target, self._shape[getattr(loss, "axis", -1)], name)
 
 
 class Objective:
-    """Losses and metrics as `compile` was given them; `bind` matches them to the outputs when a first batch shows these.
+    """Losses and metrics as `compile` was given them; `bind` matches them to the outputs that a first batch shows.
 
     The total loss is the sum over outputs of ``loss_weights[i] * loss_i(y_i, p_i, w_i)``.
     """
@@ -54,7 +72,7 @@ class Objective:
         terms = []
         for name, loss, weight, target, output in zip(names, given, weights, targets, outputs):
             found = losses.loss_for(loss, tuple(target.shape), tuple(output.shape)) if loss is not None else None
-            term = _Term(name, found, 1.0 if weight is None else float(weight))
+            term = _Term(name, found, 1.0 if weight is None else float(weight), output)
             terms.append(term)
         for attribute, spec in (("plain", self.plain_metrics), ("weighted", self.weighted_metrics)):
             for term, wanted, target, output in zip(terms, _spread_metrics(spec, names), targets, outputs):
@@ -74,21 +92,34 @@ class Objective:
         return list(self._named.values())
 
     @property
+    def named_metrics(self) -> Mapping[str, Metric]:
+        """The metrics by the names that logs show."""
+        return self._named
+
+    @property
     def names(self) -> list[str]:
         return [term.name for term in self.terms]
+
+    def check_labels(self, y: Any) -> None:
+        """Refuse class numbers that an output has no class for; ``y`` are whole arrays.   Raises: DataError."""
+        for term, target in zip(self.terms, by_output(y, self.names, "y")):
+            if isinstance(target, Tensor):
+                term.check_labels(target, "y" if len(self.terms) == 1 else f"y[{term.name!r}]")
 
     def total(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """The weighted sum of the outputs' losses, a scalar."""
         pairs = zip(self.terms, by_output(y, self.names, "y"), leaves(y_pred), self._weights(sample_weight))
         parts = []
         for term, target, output, weight in pairs:
-            if term.loss is None:
+            if term.loss is None or target is None:
                 continue
             value = term.loss(target, output, weight)
             if term.tracker is not None:
                 term.tracker.update_state(value.detach())
             parts.append(value if term.weight == 1.0 else value * term.weight)
         if not parts:
+            if any(term.loss is not None for term in self.terms):
+                raise DataError("y is missing: the loss compares outputs with targets; give fit and evaluate x and y")
             raise ConfigError("there is nothing to minimise: compile with loss=…, or add losses with add_loss()")
         total = parts[0]
         for part in parts[1:]:
@@ -100,6 +131,8 @@ class Objective:
         """Show the metrics one batch."""
         pairs = zip(self.terms, by_output(y, self.names, "y"), leaves(y_pred), self._weights(sample_weight))
         for term, target, output, weight in pairs:
+            if target is None:
+                continue
             for metric in term.plain:
                 metric.update_state(target, output)
             for metric in term.weighted:
@@ -112,7 +145,7 @@ class Objective:
 
     def results(self) -> dict[str, Any]:
         """Every metric's value since the last `reset`, floats where they are single numbers."""
-        return {name: _number(metric.result()) for name, metric in self._named.items()}
+        return {name: number(metric.result()) for name, metric in self._named.items()}
 
     def reset(self) -> None:
         for metric in self._named.values():
@@ -165,9 +198,7 @@ def _spread_metrics(spec: Any, names: Sequence[str]) -> list[list[Any]]:
         return [_as_list(one) for one in _spread(spec, names, "metrics")]
     items = _as_list(spec)
     if len(names) == 1:
-        return [items[0] if len(items) == 1 and isinstance(items[0], list | tuple) else items]
-    if len(items) == len(names) and any(isinstance(item, list | tuple) for item in items):
-        return [_as_list(item) for item in items]
+        return [_as_list(items[0]) if len(items) == 1 and isinstance(items[0], list | tuple) else items]
     if len(items) == len(names):
         return [_as_list(item) for item in items]
     raise ConfigError(
@@ -197,7 +228,8 @@ def _named(terms: Sequence[_Term]) -> dict[str, Metric]:
     return named
 
 
-def _number(value: Any) -> Any:
+def number(value: Any) -> Any:
+    """A metric's result for the logs: a float where it is a single number, else an array."""
     if isinstance(value, Tensor):
         return value.item() if value.numel() == 1 else value.detach().cpu().numpy()
     return value if isinstance(value, np.ndarray) else float(value)

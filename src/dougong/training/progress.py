@@ -1,4 +1,11 @@
-"""The progress bar: a listener that writes at most ten times a second, and a line for an epoch on what is no terminal."""
+"""What a run shows: a table with one row an epoch, and on a terminal a bar for the epoch at work.
+
+    epoch     time  ms/step      loss  accuracy  val_loss  val_accuracy
+     1/20    1.2 s     2.51    0.4311    0.8432    0.3522        0.8760
+     2/20  ━━━━━━━━━━━━╌╌╌╌    0.3540    0.8710  312/469  0:01 left
+
+Nothing is written more often than ten times a second: rows of many short epochs are left out, the last one never.
+"""
 
 from __future__ import annotations
 
@@ -6,143 +13,162 @@ import sys
 import time
 from typing import Any, Self
 
-from dougong.core.events import EpochBegan, EpochEnded, Event, StepEnded, TrainBegan, TrainEnded
+from dougong.core.events import EpochBegan, EpochEnded, Event, StepEnded, TrainEnded
+from dougong.training.columns import Columns, clock, duration, number
 
 __all__ = ["Bar"]
 
 _PAUSE = 0.1  # seconds between writes
+_WIDTH = 16  # of the bar: that of the two columns in whose place it stands
 
 
 class Bar:
-    """``verbose`` 0 shows nothing, 1 a bar (lines where there is no terminal), 2 one line an epoch.
+    """``verbose`` 0 shows nothing, 1 a bar (rows alone where there is no terminal), 2 rows alone.
 
-    Many short epochs share lines: what would be faster than ten a second is left out, the last epoch never.
+    ``fitting`` tells a run of `fit` from a single evaluation or prediction, which shows a bar only while it runs.
     """
 
-    def __init__(self, epochs: int, *, live: bool) -> None:
-        self.epochs, self.live = epochs, live
+    def __init__(self, epochs: int, *, live: bool, fitting: bool = False) -> None:
+        self.fitting = fitting
+        self._epochs, self._live = epochs, live
+        self._columns = Columns(f"{epochs}/{epochs}" if fitting else "")
         self._epoch = 0
-        self._began = self._epoch_began = time.perf_counter()
-        self._written = 0.0
-        self._held: tuple[EpochEnded, Any] | None = None
-        self._display: Any = None
+        self._began = time.perf_counter()
+        self._written = self._row_written = 0.0
+        self._held: EpochEnded | None = None
+        self._logs: dict[str, Any] = {}
         self._console: Any = None
+        self._display: Any = None
 
     @classmethod
-    def for_verbosity(cls, verbose: Any, epochs: int) -> Bar:
+    def for_verbosity(cls, verbose: Any, epochs: int, *, fitting: bool = False) -> Bar:
+        """The bar that `fit`'s ``verbose`` means."""
         if verbose in (0, False):
-            return _Silent(epochs, live=False)
-        return cls(epochs, live=verbose in ("auto", 1, True) and sys.stdout.isatty())
+            return _SILENT
+        return cls(epochs, live=verbose in ("auto", 1, True) and sys.stdout.isatty(), fitting=fitting)
 
     def __enter__(self) -> Self:
-        from rich.console import Console  # lazy: 50 ms that a silent fit need not pay
-        from rich.live import Live  # lazy: as above
-
-        self._console = Console(highlight=False, soft_wrap=not self.live)
-        if self.live:
-            self._display = Live(console=self._console, auto_refresh=False, transient=True)
-            self._display.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._held is not None:
-            self._print_epoch(*self._held)
+            self._row(self._held)
         if self._display is not None:
             self._display.stop()
             self._display = None
 
-    def say(self, text: str) -> None:
-        """A line of its own."""
-        if self._console is not None:
-            self._console.print(text)
-
     def handle(self, event: Event) -> None:
         match event:
             case StepEnded():
-                self._step(event)
+                self._step_ended(event)
             case EpochBegan():
-                self._epoch, self._epoch_began = event.epoch, time.perf_counter()
+                self._epoch, self._began, self._logs = event.epoch, time.perf_counter(), {}
             case EpochEnded():
                 self._epoch_ended(event)
-            case TrainBegan():
-                self._began = time.perf_counter()
-                self._steps = event.steps
             case TrainEnded():
-                pass
+                self._last_words(event.reason)
 
-    def _step(self, event: StepEnded) -> None:
-        now = time.perf_counter()
-        if self._display is None or now - self._written < _PAUSE:
-            return
-        self._written = now
-        done = event.step + 1
-        spent = now - self._epoch_began
-        part = done / event.steps if event.steps else None
-        left = f"ETA {_clock(spent / done * (event.steps - done))}" if event.steps else f"{done} steps"
-        self._display.update(self._line(part, f"{done}/{event.steps or '?'}", left, event.logs()), refresh=True)
+    # ── The epoch at work ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _line(self, part: float | None, count: str, timing: str, logs: dict[str, Any]) -> Any:
-        from rich.text import Text  # lazy: only where something is shown
+    def _due(self) -> bool:
+        """Whether the line at work may be written again."""
+        return self._live and time.perf_counter() - max(self._written, self._began) >= _PAUSE
 
-        width = 24
-        filled = width if part is None else min(width, int(part * width))
-        line = Text()
-        line.append(f"epoch {self._epoch + 1:>{len(str(self.epochs))}}/{self.epochs} ", "bold")
-        line.append("━" * filled, "green").append("━" * (width - filled), "bright_black")
-        line.append(f" {count}  {timing}  ", "cyan").append(_numbers(logs))
+    def _step_ended(self, event: StepEnded) -> None:
+        if self._held is not None and time.perf_counter() - self._row_written >= _PAUSE:
+            self._row(self._held)
+        if self._due():
+            self._logs = event.logs()
+            self._show(event.step + 1, event.steps)
+
+    def working(self, what: str, done: int, total: int | None) -> None:
+        """Show how far ``what`` is."""
+        if self._due():
+            self._show(done, total, what)
+
+    def _show(self, done: int, total: int | None, what: str = "") -> None:
+        self._written = time.perf_counter()
+        spent = self._written - self._began
+        if total and done:
+            pace = f"{done}/{total}  {clock(spent / done * max(0, total - done))} left"
+        else:
+            pace = f"{done}/{total}" if total else f"{done} steps"
+        parts = [self._columns.head(self._number()), self._drawn(done / total if total else None)]
+        if self._logs:
+            parts.append(self._columns.values(self._logs))
+        parts += [f"  {what} {pace}" if what else f"  {pace}"]
+        self._open().update(self._fitted("".join(parts)), refresh=True)
+
+    def _number(self) -> str:
+        return f"{self._epoch + 1}/{self._epochs}" if self.fitting else ""
+
+    def _drawn(self, part: float | None) -> str:
+        filled = 0 if part is None else min(_WIDTH, int(part * _WIDTH))
+        return f"[green]{'━' * filled}[/green][bright_black]{'╌' * (_WIDTH - filled)}[/bright_black]"
+
+    def _fitted(self, markup: str) -> Any:
+        """One line, cut where the terminal ends."""
+        from rich.text import Text  # lazy: as in _out
+
+        line = Text.from_markup(markup, overflow="ellipsis")
+        line.no_wrap = True
+        line.truncate(self._console.width, overflow="ellipsis")
         return line
 
+    def _open(self) -> Any:
+        if self._display is None:
+            from rich.live import Live  # lazy: as in _out
+
+            self._display = Live(console=self._out(), auto_refresh=False, transient=True)
+            self._display.start()
+        return self._display
+
+    def _out(self) -> Any:
+        if self._console is None:
+            from rich.console import Console  # lazy: 50 ms that a silent fit need not pay
+
+            self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+            self._columns.fit_to(self._console.width if self._console.is_terminal else None)
+        return self._console
+
+    # ── Rows ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
     def _epoch_ended(self, event: EpochEnded) -> None:
-        now = time.perf_counter()
-        steps = self._steps
-        self._steps = steps
-        last = event.epoch + 1 == self.epochs
-        if now - self._written < _PAUSE and not last:
-            self._held = (event, steps)
-            return
-        self._written = now
+        self._held = event
+        if time.perf_counter() - self._row_written >= _PAUSE:
+            self._row(event)
+
+    def _row(self, event: EpochEnded) -> None:
         self._held = None
-        self._print_epoch(event, steps)
+        self._written = self._row_written = time.perf_counter()
+        out = self._out()
+        for line in self._columns.rows(f"{event.epoch + 1}/{self._epochs}", event):
+            out.print(line, style="bold" if line.lstrip().startswith("epoch") else None, markup=False)
 
-    def _print_epoch(self, event: EpochEnded, steps: int | None) -> None:
-        number = f"{event.epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
-        each = f"{event.seconds / steps * 1e3:.3g} ms/step" if steps else ""
-        self._console.print(f"[bold]epoch {number}[/bold]  {_seconds(event.seconds)}  {each}  {_numbers(event.logs)}")
+    def _last_words(self, reason: str) -> None:
+        if self._held is not None:
+            self._row(self._held)
+        if reason:
+            self._out().print(reason, markup=False)
 
-    def evaluated(self, logs: dict[str, Any], steps: int | None, seconds: float) -> None:
+    def evaluated(self, logs: dict[str, Any], steps: int, seconds: float) -> None:
         """The one line of an evaluation."""
-        self.__enter__()
-        each = f"{seconds / steps * 1e3:.3g} ms/step  " if steps else ""
-        self.say(f"[bold]evaluated[/bold]  {_seconds(seconds)}  {each}{_numbers(logs)}")
-        self.__exit__()
+        each = f"{number(seconds / steps * 1e3)} ms/step  " if steps else ""
+        shown = "  ".join(f"{name} {number(value)}" for name, value in logs.items() if isinstance(value, float | int))
+        self._out().print(f"[bold]evaluated[/bold]  {duration(seconds)}  {each}{shown}")
 
 
 class _Silent(Bar):
     """Shows nothing and costs nothing."""
 
-    def __enter__(self) -> Self:
-        return self
-
     def handle(self, event: Event) -> None:
         pass
 
-    def evaluated(self, logs: dict[str, Any], steps: int | None, seconds: float) -> None:
+    def working(self, what: str, done: int, total: int | None) -> None:
+        pass
+
+    def evaluated(self, logs: dict[str, Any], steps: int, seconds: float) -> None:
         pass
 
 
-def _numbers(logs: dict[str, Any]) -> str:
-    """``loss 0.1234  accuracy 0.987``; what is no single number is left out."""
-    return "  ".join(f"{name} {_digits(value)}" for name, value in logs.items() if isinstance(value, float | int))
-
-
-def _digits(value: float) -> str:
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e4 or value == 0 else f"{value:.3e}"
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds * 1e3:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+_SILENT = _Silent(0, live=False)

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from dougong.core.errors import ConfigError
-from dougong.core.graph import leaves, pack
+from dougong.core.graph import leaves, map_leaves, pack
 from dougong.core.weights import KerasWeight, named_weights
 from dougong.layers.layer import Layer
 from dougong.optimizers import Optimizer
 from dougong.training.capture import Captured, CaptureError, capture
 from dougong.training.guard import diagnose
-from dougong.training.objective import Objective
+from dougong.training.objective import Objective, number
 
 __all__ = ["CAPTURE_AFTER", "PredictStep", "Step", "TestStep", "TrainStep"]
 
@@ -38,31 +38,48 @@ class Step(ABC):
     ``plan`` is a sentence: how the step runs and, if eagerly, why.
     """
 
-    def __init__(self, model: nn.Module, objective: Objective | None = None, *, eager: str | None = None) -> None:
+    def __init__(self, model: Any, objective: Objective | None = None, *, eager: str | None = None) -> None:
         self.model, self.objective = model, objective
         self._total, self._count = 0.0, 0
         self.expected = 0
         self.plan = f"eager: {eager}" if eager else "eager"
         self.multiply_adds = 0
+        self._own = [metric for metric in model.own_metrics() if metric.name != "loss"] if objective is not None else []
+        self.data: Any = None  # the whole arrays that batches come from, where there are such, to name rows in
         self._refused = eager
         self._captured: dict[Any, Captured] = {}
         self._seen: dict[Any, int] = {}
+        self._bound: tuple[Any, Sequence[Tensor], Captured | None] = (None, (), None)
 
     def reset(self) -> None:
         """Begin an epoch: means start afresh."""
         self._total, self._count = 0.0, 0
         if self.objective is not None:
             self.objective.reset()
+        for metric in self._own:
+            metric.reset_state()
+
+    def release(self) -> None:
+        """Let go of the data."""
+        self.data, self._bound = None, (None, (), None)
 
     def logs(self) -> dict[str, Any]:
         """The means since `reset`."""
-        means = {"loss": self._total / self._count if self._count else math.nan}
-        return means | (self.objective.results() if self.objective is not None else {})
+        logs = {"loss": self._total / self._count if self._count else math.nan}
+        if self.objective is not None:
+            logs |= self.objective.results()
+        for metric in self._own:
+            logs[metric.name] = number(metric.result())
+        return logs
 
     def _note(self, loss: float, size: int) -> float:
         self._total += loss * size
         self._count += size
         return loss
+
+    @abstractmethod
+    def __call__(self, batch: Batch) -> Any:
+        """Run on a batch."""
 
     @abstractmethod
     def function(self, batch: Batch) -> tuple[Tensor, ...]:
@@ -79,20 +96,26 @@ class Step(ABC):
         if self._refused is None and key not in self._captured and self.expected >= CAPTURE_AFTER:
             self._capture(key, batch, flat)
 
-    def _replay(self, batch: Batch, flat: Sequence[Tensor]) -> tuple[Tensor, ...] | None:
+    def _replay(self, batch: Batch) -> tuple[Tensor, ...] | None:
         """The captured function's outputs, or None if this shape runs eagerly."""
+        bound, flat, captured = self._bound
+        if captured is None or batch is not bound:  # sources hand out the same batch again, with new numbers in it
+            flat = _flat(batch)
+            captured = self._captured_for(batch, flat)
+            self._bound = batch, flat, captured
+        return None if captured is None else captured(*flat)
+
+    def _captured_for(self, batch: Batch, flat: Sequence[Tensor]) -> Captured | None:
+        """The capture for this shape; made at the `CAPTURE_AFTER`-th call."""
         if self._refused is not None:
             return None
         key = _key(flat)
         captured = self._captured.get(key)
         if captured is None:
             seen = self._seen[key] = self._seen.get(key, 0) + 1
-            if seen < CAPTURE_AFTER or len(self._captured) >= _MOST_SHAPES:
-                return None
-            captured = self._capture(key, batch, flat)
-            if captured is None:
-                return None
-        return captured(*flat)
+            if seen >= CAPTURE_AFTER and len(self._captured) < _MOST_SHAPES:
+                captured = self._capture(key, batch, flat)
+        return captured
 
     def _capture(self, key: Any, batch: Batch, flat: Sequence[Tensor]) -> Captured | None:
         present = [leaf is not None for leaf in leaves(batch)]
@@ -162,8 +185,7 @@ class TrainStep(Step):
         optimizer.ensure_built(
             self.parameters, [_projection(weight) for _, weight in weights], [path for path, _ in weights]
         )
-        self._state = [b for b in model.buffers() if b.is_floating_point()]
-        self._kept = [b.clone() for b in self._state]
+        self._state: _State | None = None
 
     def function(self, batch: Batch) -> tuple[Tensor, ...]:
         x, y, sample_weight = batch
@@ -173,19 +195,22 @@ class TrainStep(Step):
         return (loss,)
 
     def __call__(self, batch: Batch) -> float:
-        if self._state:
-            torch._foreach_copy_(self._kept, self._state)
-        flat = _flat(batch)
-        outputs = self._replay(batch, flat)
+        if self._state is None:
+            self._state = _State(self.model, self.objective)
+        state = self._state
+        if state.tensors:  # models without running means or metrics pay nothing
+            state.keep()
+        outputs = self._replay(batch)
         if outputs is None:
             outputs = self._eager(batch)
         value = outputs[0].item()
         if not (math.isfinite(value) and self.optimizer.gradients_finite()):
-            if self._state:
-                torch._foreach_copy_(self._state, self._kept)
-            raise diagnose(self, batch, value)
+            try:
+                raise diagnose(self, batch, value)
+            finally:
+                state.restore()
         self.optimizer.step()
-        return self._note(value, len(flat[0]))
+        return self._note(value, len(self._bound[1][0]))
 
     def _gradients(self) -> dict[str, Any]:
         return {"gradients_of": self.parameters, "gradients": self.optimizer.gradients}
@@ -227,12 +252,11 @@ class TestStep(Step):
         return (loss,)
 
     def __call__(self, batch: Batch) -> float:
-        flat = _flat(batch)
         with torch.no_grad():
-            outputs = self._replay(batch, flat)
+            outputs = self._replay(batch)
             if outputs is None:
                 outputs = self.function(batch)
-            return self._note(outputs[0].item(), len(flat[0]))
+            return self._note(outputs[0].item(), len(self._bound[1][0]))
 
 
 class PredictStep(Step):
@@ -242,16 +266,48 @@ class PredictStep(Step):
 
     def function(self, batch: Batch) -> tuple[Tensor, ...]:
         y_pred = self._forward(batch[0])
-        self.structure = y_pred
+        self.structure = map_leaves(lambda _: None, y_pred)
         return tuple(leaf.float() if leaf.dtype is torch.bfloat16 else leaf for leaf in leaves(y_pred))
 
     def __call__(self, batch: Batch) -> Any:
         with torch.no_grad():
             alone = (batch[0], None, None)
-            outputs = self._replay(alone, _flat(alone))
+            outputs = self._replay(alone)
             if outputs is None:
                 outputs = self.function(batch)
         return pack(self.structure, outputs)
+
+
+class _State:
+    """What a forward pass changes beside its outputs: running means, metrics.  Kept from before each training step."""
+
+    _LARGE = 1 << 18  # elements; what is larger and was not changed by the first step is taken for a constant
+
+    def __init__(self, model: nn.Module, objective: Objective | None) -> None:
+        metrics = objective.metrics if objective is not None else []
+        found = [*model.buffers(), *(tensor for metric in metrics for tensor in metric.variables)]
+        self.tensors = list({id(tensor): tensor for tensor in found}.values())
+        self._copies = [tensor.clone() for tensor in self.tensors]
+        self._versions = [tensor._version for tensor in self.tensors]
+        self._steps = 0
+
+    def keep(self) -> None:
+        """Take copies."""
+        self._steps += 1
+        if self._steps == 2:
+            self._drop_constants()
+        if self.tensors:
+            torch._foreach_copy_(self._copies, self.tensors)
+
+    def _drop_constants(self) -> None:
+        known = zip(self.tensors, self._copies, self._versions)
+        wanted = [(t, copy) for t, copy, version in known if t.numel() <= self._LARGE or t._version != version]
+        self.tensors, self._copies = [tensor for tensor, _ in wanted], [copy for _, copy in wanted]
+
+    def restore(self) -> None:
+        """Put the copies back."""
+        if self.tensors:
+            torch._foreach_copy_(self.tensors, self._copies)
 
 
 def _flat(batch: Batch) -> Sequence[Tensor]:

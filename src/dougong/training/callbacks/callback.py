@@ -14,8 +14,8 @@ __all__ = ["Callback", "CallbackList", "History", "LambdaCallback"]
 class Callback:
     """Override the methods you need; ``self.model`` is the model in training, ``self.params`` the plan.
 
-    ``params`` holds ``verbose``, ``epochs`` and ``steps`` (None where unknown).  Set ``self.model.stop_training = True``
-    to end the run after the step at hand; the epoch is still closed, and validated.
+    ``params`` holds ``verbose``, ``epochs`` and ``steps`` (None where unknown).  To end the run after the step at hand
+    set ``self.model.stop_training = True``; the epoch is still closed, and validated.
     Keras: ``keras.callbacks.Callback``: the same methods in the same order.
     """
 

@@ -98,5 +98,5 @@ class ModelCheckpoint(Callback):
         if value is None or self._monitor.improves(value):
             return True
         if self.verbose:
-            _log.warning("epoch %d: %s did not improve from %.5f", epoch + 1, self.monitor, before)
+            _log.warning("epoch %d: %s did not improve from %s", epoch + 1, self.monitor, before)
         return False

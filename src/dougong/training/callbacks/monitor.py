@@ -53,8 +53,8 @@ _FALLING = (
 )
 _LOSS_FUNCTIONS = tuple(FUNCTIONS.values())
 # Names decide where there is no metric to ask: logs of a train_step of the user's own.
-_RISING_WORDS = {"acc", "accuracy", "auc", "precision", "recall", "f1", "score", "iou", "r2", "similarity", "correlation"}
-_FALLING_WORDS = {"loss", "error", "mse", "mae", "rmse", "mape", "msle", "crossentropy", "hinge", "divergence", "perplexity"}
+_RISING_WORDS = set("acc accuracy auc precision recall f1 score iou r2 similarity correlation".split())
+_FALLING_WORDS = set("loss error mse mae rmse mape msle crossentropy hinge divergence perplexity".split())
 _log = logging.getLogger("dougong")
 
 
@@ -130,4 +130,3 @@ def _rises(name: str, model: Any) -> bool:
     if words & _RISING_WORDS:
         return True
     raise ConfigError(f"is more of {name!r} better, or less? Say so: mode='max' or mode='min'")
-

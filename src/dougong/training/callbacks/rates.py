@@ -51,7 +51,8 @@ class LearningRateScheduler(Callback):
 class ReduceLROnPlateau(Callback):
     """Multiply the rate by ``factor``, down to ``min_lr``, when ``monitor`` has not improved for ``patience`` epochs.
 
-    After that, ``cooldown`` epochs do not count.   Raises: ConfigError unless ``factor`` is below 1.   Keras: equals it.
+    After that, ``cooldown`` epochs do not count.   Raises: ConfigError unless ``factor`` is below 1.
+    Keras: equals it.
     """
 
     def __init__(

@@ -1,0 +1,101 @@
+"""What comes before the first step: the model built, its losses bound, the data tried on it, the machine set up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dougong.core.errors import OutOfMemoryError
+from dougong.core.graph import leaves, map_leaves
+
+__all__ = ["explained_memory", "in_mode", "output_names", "prepare", "try_on", "work"]
+
+
+def prepare(model: Any, source: Any) -> None:
+    """Build the model and bind its losses and metrics, from one batch; check class numbers.
+
+    Raises: ShapeError and DataError for data that do not fit, before anything is trained.
+    """
+    compiled = model.compiled
+    if not (compiled.objective.bound and model.is_complete()):
+        x, y, _ = source.peek()
+        rows = _few_rows(model)
+        y_pred = _outputs(model, map_leaves(rows, x))
+        if not compiled.objective.bound and y is not None:
+            compiled.objective.bind(output_names(model, y_pred), map_leaves(rows, y), y_pred)
+    arrays = getattr(source, "arrays", None)
+    if arrays is not None and arrays[1] is not None:
+        compiled.objective.check_labels(arrays[1])
+
+
+def try_on(model: Any, source: Any) -> None:
+    """Outputs and loss of a few rows, so that validation data that do not fit are told of before training."""
+    prepare(model, source)
+    x, y, sample_weight = (map_leaves(_few_rows(model), part) for part in source.peek())
+    y_pred = _outputs(model, x)
+    if y is not None and model.compiled.objective.bound and model.compiled.objective.loss is not None:
+        with torch.no_grad():
+            model.compiled.objective.total(y, y_pred, sample_weight)
+
+
+def _outputs(model: Any, x: Any) -> Any:
+    with torch.no_grad(), in_mode(model, False), torch.random.fork_rng(devices=[], enabled=model.is_complete()):
+        return model(x)
+
+
+def _few_rows(model: Any) -> Any:
+    """A function that takes the first rows of a tensor; all of them where the model wants a fixed number."""
+    program = getattr(model, "_program", None)
+    if program is not None and any(symbol.shape and symbol.shape[0] is not None for symbol in program.flat_inputs):
+        return lambda leaf: leaf
+    return lambda leaf: leaf[:2] if isinstance(leaf, Tensor) and leaf.ndim else leaf
+
+
+def output_names(model: Any, y_pred: Any) -> list[str]:
+    """What losses and metrics call the outputs."""
+    if isinstance(y_pred, dict):
+        return list(y_pred)
+    names = model.known_output_names()
+    count = len(list(leaves(y_pred)))
+    return names if len(names) == count else [f"output_{index + 1}" for index in range(count)]
+
+
+@contextmanager
+def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
+    """Within the block every module is in training, or inference, mode; afterwards each is as it was."""
+    others = [module for module in model.modules() if module.training is not training]
+    if others:
+        model.train(training)
+    try:
+        yield
+    finally:
+        for module in others:
+            module.training = not training
+
+
+def work(step: Any, source: Any, model: nn.Module) -> int:
+    """Multiply-adds of one training step: counted where captured, else six for each weight and row."""
+    if step.multiply_adds:
+        return step.multiply_adds
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    spatial = 100 if any(parameter.ndim >= 4 for parameter in model.parameters()) else 1
+    return 3 * weights * (source.batch_size or 32) * spatial
+
+
+@contextmanager
+def explained_memory(source: Any) -> Iterator[None]:
+    """Errors about memory become OutOfMemoryError, with the batch size to try."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        text = str(error)
+        if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in text:
+            raise
+        size = source.batch_size
+        advice = f"try batch_size={max(1, size // 2)} instead of {size}" if size else "try smaller batches"
+        reason = text.splitlines()[0][:200] if text else type(error).__name__
+        raise OutOfMemoryError(f"the device's memory is exhausted; {advice}. ({reason})") from error
