@@ -159,8 +159,11 @@ def _serialize_object(value: Configurable) -> dict[str, Any]:
     }
 
 
-def _serialize_function(value: Callable[..., Any]) -> str:
-    known = _registered_name(value) or keras_name(value)
+def _serialize_function(value: Callable[..., Any]) -> str | dict[str, Any]:
+    registered = _registered_name(value)
+    if registered:
+        return {"module": "builtins", "class_name": "function", "config": registered, "registered_name": "function"}
+    known = keras_name(value)
     if known:
         return known
     name = getattr(value, "__name__", type(value).__name__)
@@ -220,6 +223,8 @@ def deserialize(config: Mapping[str, Any], table: Mapping[str, Any], kind: str) 
     Raises: UnknownNameError for a class in neither, ConfigError for a config that is not one.
     """
     name = config.get("class_name")
+    if name == "function" and isinstance(config.get("config"), str):
+        return resolve(config["config"], table, kind)
     if not isinstance(name, str) or not isinstance(config.get("config", {}), Mapping):
         raise ConfigError(f"a serialized {kind} needs 'class_name' and 'config', got {sorted(map(str, config))}")
     found = find_custom(config)
@@ -250,11 +255,21 @@ def resolve(identifier: Any, table: Mapping[str, Any], kind: str) -> Any:
             found = table.get(identifier)
         if found is None:
             raise UnknownNameError(kind, identifier, table)
-        return found() if isinstance(found, type) else found
+        return _made(found, kind) if isinstance(found, type) else found
     if isinstance(identifier, Mapping):
         return deserialize(identifier, table, kind)
     if isinstance(identifier, type):
-        return identifier()
+        return _made(identifier, kind)
     if callable(identifier) or isinstance(identifier, Configurable):
         return identifier
     raise ConfigError(f"{identifier!r} is no {kind}: give a name, a {kind} object, a function or None")
+
+
+def _made(cls: type, kind: str) -> Any:
+    """An object of a class made without arguments.   Raises: ConfigError where it needs some."""
+    parameters = inspect.signature(cls).parameters.values()
+    plain = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    if plain:
+        given = ", ".join(f"{name}=…" for name in plain)
+        raise ConfigError(f"the {kind} {cls.__name__} needs arguments, so a name is not enough: give {cls.__name__}({given})")
+    return cls()

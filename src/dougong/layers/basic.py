@@ -172,7 +172,7 @@ def _function(value: Any) -> Any:
             "this Lambda's function is kept as Python bytecode, which is never run; register the function with"
             " @dg.saving.register_keras_serializable() and save the model again"
         )
-    found = find_custom(value) or TORCH_FUNCTIONS.get(str(name))
+    found = find_custom(str(name)) or TORCH_FUNCTIONS.get(str(name))
     if found is None:
         raise UnknownNameError("function", name, [*custom_objects(), *TORCH_FUNCTIONS])
     return found
