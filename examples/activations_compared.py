@@ -15,7 +15,7 @@ Four small experiments, each on the same five functions:
 from __future__ import annotations
 
 import sys
-import time
+import timeit
 from pathlib import Path
 
 import activations_pictures as pictures
@@ -83,15 +83,10 @@ def dead_units(name: str, rate: float) -> tuple[float, float]:
 
 
 def cost(name: str, count: int = 30_000) -> float:
-    """Nanoseconds for one value, forward and backward.  So few values run in one thread and in the cache."""
+    """Nanoseconds for one value, forward and backward; so few values that they stay in the processor's cache."""
     function, z, ones = dg.activations.get(name), torch.randn(count, requires_grad=True), torch.ones(count)
-
-    def once() -> float:
-        start = time.perf_counter()
-        torch.autograd.grad(function(z), z, ones)
-        return time.perf_counter() - start
-
-    return min(once() for _ in range(1000)) / count * 1e9  # the quickest run is the least disturbed one
+    seconds = timeit.repeat(lambda: torch.autograd.grad(function(z), z, ones), number=1, repeat=1000)
+    return min(seconds) / count * 1e9  # the quickest run is the least disturbed one
 
 
 def measure(name: str) -> pictures.Measured:
@@ -103,6 +98,7 @@ def measure(name: str) -> pictures.Measured:
 
 
 def main(folder: str | Path = "runs/activations") -> dict[str, pictures.Measured]:
+    torch.set_num_threads(1)  # these networks are so small that a second thread would only be waited for
     results = {name: measure(name) for name in NAMES}
     print("           largest  first layer  moves of  steps to   dead at   ns a")
     print(f"             slope  of ten gets  one sign  the goal  rate {RATES[-1]}  value")

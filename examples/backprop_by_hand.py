@@ -22,10 +22,8 @@ import torch
 
 import dougong as dg
 
-I1, I2, T1, T2 = 0.05, 0.10, 0.01, 0.99  # the inputs and their targets
-RATE = 0.5
-VALUES = [0.15, 0.20, 0.25, 0.30, 0.40, 0.45, 0.50, 0.55, 0.35, 0.35, 0.60, 0.60]
-START = {f"w{number}": value for number, value in enumerate(VALUES, 1)}
+I1, I2, T1, T2, RATE = 0.05, 0.10, 0.01, 0.99, 0.5  # the inputs, their targets, the learning rate
+START = {f"w{n}": w for n, w in enumerate([0.15, 0.2, 0.25, 0.3, 0.4, 0.45, 0.5, 0.55, 0.35, 0.35, 0.6, 0.6], 1)}
 
 
 def sigmoid(z: Any) -> Any:
@@ -76,8 +74,8 @@ def derivatives(w: dict[str, float]) -> dict[str, tuple[str, float]]:
 
 def updated(w: dict[str, float]) -> dict[str, float]:
     """One step against the gradient.  All derivatives are taken at the old weights, before any weight moves."""
-    gradient = derivatives(w)
-    return {name: w[name] - RATE * gradient[name][1] for name in w}
+    rows = derivatives(w)
+    return {name: w[name] - RATE * rows[name][1] for name in w}
 
 
 def autograd(w: dict[str, float]) -> dict[str, float]:
@@ -101,7 +99,6 @@ def model_losses(epochs: int) -> list[float]:
 def main() -> tuple[dict[str, float], dict[str, float], list[float], list[float]]:
     """Returns the derivatives by hand and by autograd, and the losses by hand and by the model."""
     print("1  Forward:  h1 {:.9f}   h2 {:.9f}   o1 {:.9f}   o2 {:.9f}\n2  Loss:     E  {:.9f}".format(*forward(START)))
-
     rows, by_autograd, after = derivatives(START), autograd(START), updated(START)
     print("\n3  Chain rule, backwards; 4  update: new w = w - 0.5 ∂E/∂w")
     print(f"{'':5}{'∂E/∂ by the chain rule':34}{'by hand':>15}{'by autograd':>15}{'w':>7}{'new w':>12}")
@@ -120,8 +117,7 @@ def main() -> tuple[dict[str, float], dict[str, float], list[float], list[float]
     for step in (0, 1, 10, 100, 1000, 10_000, len(losses) - 1):
         print(f"{step:7d}{losses[step]:16.9f}{by_model[step]:16.9f}")
     print(f"largest difference between the two: {max(abs(a - b) for a, b in zip(losses, by_model)):.1e}")
-    *_, o1, o2, _ = forward(w)
-    print(f"outputs now {o1:.4f} and {o2:.4f}; wanted {T1} and {T2}")
+    print("outputs now {2:.4f} and {3:.4f}; wanted {T1} and {T2}".format(*forward(w), T1=T1, T2=T2))
     return by_hand, by_autograd, losses, by_model
 
 

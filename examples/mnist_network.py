@@ -42,7 +42,7 @@ def read_data(source: str | Path) -> dg.data.Parts:
     return dg.data.open_data(source).parts(val=0.1, test=0.2)
 
 
-def load(folder: str | Path, *, compile: bool = True) -> DigitNetwork:
+def load(folder: str | Path, *, compile: bool = True) -> dg.Model:
     """The network in a folder's checkpoint.  A file holds no code, so the class is handed over here."""
     path = Path(folder) / CHECKPOINT
     return dg.models.load_model(path, custom_objects={"DigitNetwork": DigitNetwork}, compile=compile)

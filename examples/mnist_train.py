@@ -39,7 +39,7 @@ def new_network(largest: float, classes: int, steps_per_epoch: int) -> DigitNetw
     return network
 
 
-def show(network: DigitNetwork) -> dg.callbacks.Callback:
+def show(network: dg.Model) -> dg.callbacks.Callback:
     """A row for each epoch.  Training figures are of the weights on their way, validation figures of their average."""
 
     def row(epoch: int, logs: dict[str, float]) -> None:
@@ -50,7 +50,7 @@ def show(network: DigitNetwork) -> dg.callbacks.Callback:
     return dg.callbacks.LambdaCallback(on_epoch_end=row)
 
 
-def main(data: str = "digits", folder: str = "runs/mnist", epochs: int = 30) -> DigitNetwork:
+def main(data: str = "digits", folder: str = "runs/mnist", epochs: int = 30) -> dg.Model:
     dg.utils.set_random_seed(SEED)
     parts = read_data(data)
     steps_per_epoch = -(-len(parts.train) // BATCH)  # rounded up: the last batch may be smaller

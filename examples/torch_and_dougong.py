@@ -66,6 +66,7 @@ def torch_loop(module: nn.Module, x: torch.Tensor, y: torch.Tensor, epochs: int 
 
 def main() -> Lesson:
     dg.utils.set_random_seed(1)
+    torch.set_num_threads(1)  # fit chooses by itself; in a loop of your own, a small network is quickest with one
     x, y = waves()
 
     program = TorchProgram()

@@ -8,13 +8,14 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import dougong as dg
@@ -35,11 +36,13 @@ LESSONS = (
 
 
 @pytest.fixture
-def lesson(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], Any]:
+def lesson(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[str], Any]]:
     """Imports a lesson as `python examples/…` would find it; what it writes by default lands in a temporary folder."""
     monkeypatch.syspath_prepend(EXAMPLES)
     monkeypatch.chdir(tmp_path)
-    return importlib.import_module
+    threads = torch.get_num_threads()
+    yield importlib.import_module
+    torch.set_num_threads(threads)
 
 
 def test_xor_shows_the_figures_of_the_classic_lesson(lesson: Callable[[str], Any], tmp_path: Path, capsys) -> None:
@@ -47,7 +50,7 @@ def test_xor_shows_the_figures_of_the_classic_lesson(lesson: Callable[[str], Any
     assert result.parameters == 41
     assert np.abs(result.untrained - 0.5).max() < 0.35
     assert abs(result.losses[0] - math.log(2)) < 0.15
-    assert 0.55 < result.losses[99] < 0.70
+    assert 0.55 < result.losses[99] < 0.72
     close(result.trained.ravel(), [0.004, 0.991, 0.993, 0.009], because="the truth table", tolerance=0.01)
     assert np.array_equal(result.trained, result.reloaded)
     assert "41 parameters" in capsys.readouterr().out
@@ -58,10 +61,10 @@ def test_xor_keeps_structure_and_weights_apart(lesson: Callable[[str], Any], tmp
     structure = (tmp_path / "xor.json").read_text(encoding="utf-8")
     fresh = dg.models.model_from_json(structure)
     assert np.abs(fresh.predict(lesson("xor").X, verbose=0) - trained).max() > 0.1, "the structure holds no weights"
-    sizes: list[int] = []
+    shapes: list[tuple[int, ...]] = []
     with h5py.File(tmp_path / "xor.weights.h5") as file:
-        file.visititems(lambda _, item: sizes.append(item.size) if isinstance(item, h5py.Dataset) else None)
-    assert sorted(sizes) == [1, 10, 10, 20]
+        file.visititems(lambda _, item: shapes.append(item.shape) if isinstance(item, h5py.Dataset) else None)
+    assert sorted(shapes) == [(1,), (2, 10), (10,), (10, 1)]
 
 
 def test_xor_tries_other_starting_weights(lesson: Callable[[str], Any], monkeypatch, capsys) -> None:
@@ -141,7 +144,8 @@ def test_activations_are_measured_and_drawn(lesson: Callable[[str], Any], tmp_pa
     assert module.one_sign(sigmoid.way) == 1.0
     assert 0.3 < module.one_sign(tanh.way) < 0.7
     assert 0 < tanh.steps < sigmoid.steps / 2
-    assert relu.dead[-1] > 0.1 > relu.dead[0] >= 0.0
+    assert relu.dead[-1] > 0.1
+    assert relu.dead[-1] > relu.dead[0]
     assert results["leaky_relu"].dead == [0.0] * len(module.RATES)
     assert all(0.01 < result.cost < 1000 for result in results.values())
     for name in ("saturation", "zigzag", "dead_units", "cost"):
@@ -246,7 +250,7 @@ def test_every_lesson_runs_plainly(tmp_path: Path) -> None:
         )
         assert run.returncode == 0, run.stderr
         assert run.stderr == "", name
-        assert len(run.stdout.splitlines()) > 4, name
+        assert len(run.stdout.splitlines()) >= 4, name
 
 
 def test_lessons_are_short_explained_and_public() -> None:
@@ -255,7 +259,7 @@ def test_lessons_are_short_explained_and_public() -> None:
     table = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     for path in programs:
         text = path.read_text(encoding="utf-8")
-        assert len(text.splitlines()) <= 130, path.name
+        assert len(text.splitlines()) <= 125, path.name
         assert text.startswith('"""'), path.name
         assert not re.search(r"\w\._[a-z]", text), f"{path.name} uses a private name"
         assert not re.search(r"from dougong\.|import dougong\.", text), f"{path.name} goes past `dougong` itself"

@@ -163,6 +163,42 @@ def test_a_subclassed_model_finds_layers_in_lists_and_trains() -> None:
     assert Blocks.from_config(model.get_config()).count == 2
 
 
+def test_build_makes_the_weights_of_a_subclassed_model(tmp_path) -> None:
+    model = Blocks()
+    model.build((None, 4))
+    assert len(model.weights) == 6
+    model.save(tmp_path / "blocks.keras")
+    again = dg.models.load_model(tmp_path / "blocks.keras", custom_objects={"Blocks": Blocks})
+    close(again(data(3, 4)), model(data(3, 4)), because="a built model can be saved and read")
+    with pytest.raises(BuildError, match="call build"):
+        Blocks().build()
+
+
+class BuildsItself(Blocks):
+    """Keras's other style: a build of its own that ends with its parent's."""
+
+    def build(self, input_shape) -> None:
+        self.shift = self.add_weight((input_shape[-1],), "ones", name="shift")
+        super().build(input_shape)
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        return super().call(inputs + self.shift)
+
+
+def test_a_subclass_with_its_own_build_is_built_by_it_once() -> None:
+    model = BuildsItself()
+    assert model(data(2, 4)).shape == (2, 1)
+    assert len(model.weights) == 7
+
+
+def test_data_get_the_dtype_of_the_weights() -> None:
+    layers = [dg.layers.Dense(2, dtype="float64") for _ in range(2)]
+    model = dg.Sequential([dg.Input((3,), dtype="float64"), *layers])
+    model.compile("sgd", "mse")
+    model.fit(data(8, 3).numpy(), data(8, 2).numpy(), verbose=0)
+    assert model.predict(data(8, 3).numpy(), verbose=0).dtype == np.float64
+
+
 class OwnStep(dg.Model):
     """A custom train_step in Keras's style on torch."""
 

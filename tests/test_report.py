@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as peers
@@ -25,7 +26,9 @@ from dougong.workbench.storage import new_folder, write_text
 def _classes(num: int = 60, classes: int = 4, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(seed)
     labels = random.integers(0, classes, num)
-    return labels, scores.as_probabilities(np.eye(classes)[labels] * 2 + random.normal(size=(num, classes)))
+    return labels, scores.as_probabilities(
+        np.eye(classes)[labels] * 2 + random.normal(size=(num, classes)), logits=True
+    )
 
 
 def _report(task: str = "classification", **changes: object) -> Report:
@@ -183,15 +186,17 @@ def test_scores_are_scikit_learns() -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.lists(st.floats(-50, 50), min_size=3, max_size=3), min_size=1, max_size=8))
 def test_logits_and_their_softmax_are_one(logits: list[list[float]]) -> None:
-    probabilities = scores.as_probabilities(np.array(logits))
+    probabilities = scores.as_probabilities(np.array(logits), logits=True)
     close(probabilities.sum(axis=1), np.ones(len(logits)), because="probabilities sum to 1")
-    close(
-        scores.as_probabilities(probabilities), probabilities, because="probabilities stay as they are", tolerance=1e-3
-    )
+    close(scores.as_probabilities(probabilities), probabilities, because="probabilities stay as they are", tolerance=0)
+    want = torch.softmax(torch.tensor(logits, dtype=torch.float64), dim=1)
+    close(probabilities, want, because="softmax", tolerance=1e-12)
 
 
 def test_one_sigmoid_column_and_one_hot_targets() -> None:
     close(scores.as_probabilities(np.array([[0.2], [0.9]])), [[0.8, 0.2], [0.1, 0.9]], because="one sigmoid unit")
+    logit = scores.as_probabilities(np.array([[0.0], [700.0], [-800.0]]), logits=True)
+    close(logit, [[0.5, 0.5], [0.0, 1.0], [1.0, 0.0]], because="one logit, however large")
     found = scores.score("classification", np.array([[1, 0], [0, 1]]), np.array([[0.2], [0.9]]))
     assert found["accuracy"] == 1.0
 

@@ -5,21 +5,35 @@ Shapes leave out the batch axis, which every check chooses itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
 import dougong as dg
+from closeness import close
 from dougong.core.config import register_serializable
 from dougong.core.graph import leaves
 from dougong.core.weights import named_weights
 from dougong.layers.layer import Layer
 
-__all__ = ["CASES", "WITHOUT_CASE", "LayerCase", "built", "copy_weights", "outputs_of", "refill", "with_batch"]
+__all__ = [
+    "ALL",
+    "CASES",
+    "WITHOUT_CASE",
+    "LayerCase",
+    "built",
+    "copy_weights",
+    "each",
+    "outputs_of",
+    "refill",
+    "same",
+    "with_batch",
+]
 
 
 @dataclass(frozen=True)
@@ -320,3 +334,17 @@ WITHOUT_CASE = {
     "Layer": "the base class: its cases are its subclasses",
     "Wrapper": "the base class of wrappers: TimeDistributed is its case",
 }
+
+ALL = {case.name: case for case in CASES}
+
+
+def each(names: Iterable[str] = tuple(ALL)) -> Any:
+    """A test for each of these cases."""
+    return pytest.mark.parametrize("case", [pytest.param(ALL[name], id=name) for name in names])
+
+
+def same(got: list[Tensor], want: list[Tensor], because: str, tolerance: float = 1e-6) -> None:
+    """Raise unless two calls gave the same tensors."""
+    assert len(got) == len(want), because
+    for index, (a, b) in enumerate(zip(got, want)):
+        close(a, b, because=f"{because}, output {index}", tolerance=tolerance)

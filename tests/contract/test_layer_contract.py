@@ -6,7 +6,6 @@ import copy
 import io
 import json
 import pickle
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +14,22 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import dougong as dg
 from closeness import close
-from contract.cases import CASES, WITHOUT_CASE, LayerCase, built, copy_weights, outputs_of, refill, with_batch
+from contract.cases import (
+    ALL,
+    CASES,
+    WITHOUT_CASE,
+    LayerCase,
+    built,
+    copy_weights,
+    each,
+    outputs_of,
+    refill,
+    same,
+    with_batch,
+)
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.graph import leaves, map_leaves
 from dougong.core.weights import keras_weights
@@ -27,19 +37,8 @@ from dougong.training.capture import capture
 
 torch.set_num_threads(1)
 
-ALL = {case.name: case for case in CASES}
 CONFIGURED = [name for name, case in ALL.items() if not case.saved]
 REFUSING = [name for name, case in ALL.items() if case.wrong is not None]
-
-
-def each(names: Any = tuple(ALL)) -> Any:
-    return pytest.mark.parametrize("case", [pytest.param(ALL[name], id=name) for name in names])
-
-
-def same(got: list[Tensor], want: list[Tensor], because: str, tolerance: float = 1e-6) -> None:
-    assert len(got) == len(want), because
-    for index, (a, b) in enumerate(zip(got, want)):
-        close(a, b, because=f"{because}, output {index}", tolerance=tolerance)
 
 
 def test_every_public_layer_has_a_case() -> None:
@@ -333,14 +332,6 @@ def test_copies_are_equal_and_independent(case: LayerCase, how: str) -> None:
         assert twin.get_config() == layer.get_config()
 
 
-@each([name for name, case in ALL.items() if len(case.on) == 1 and not isinstance(case.on[0], list)])
-def test_it_is_a_torch_module(case: LayerCase) -> None:
-    layer, args = built(case), case.inputs(seed=3)
-    chain = torch.nn.Sequential(torch.nn.Identity(), layer)
-    same(list(leaves(chain(*args))), outputs_of(layer, args), "within torch.nn.Sequential", 0)
-    assert len(list(chain.parameters())) == len(layer.trainable_weights)
-
-
 def differentiable(case: LayerCase, layer: Any, args: Any) -> Any:
     """The loss and what it is differentiated by; the structure of the arguments is filled from flat tensors."""
     flat, parameters = list(leaves(args)), [p for p in layer.parameters() if p.requires_grad]
@@ -391,68 +382,3 @@ def test_a_model_file_holds_it(case: LayerCase, tmp_path: Path) -> None:
     again = dg.models.load_model(tmp_path / "one.keras")
     flat = list(leaves(case.inputs(seed=6)))
     same(list(leaves(again(flat))), list(leaves(model(flat))), "from the file", 0)
-
-
-# ── The way to the kernel ───────────────────────────────────────────────────────────────────────────────────────────
-
-# Python frames between the user's call and the deepest kernel, where they are more than five, and what they are for.
-RECURRENCE = "a layer around a cell, the cell's recurrence and its autograd function"
-DEEPER = {
-    "ActivityRegularization": (6, "the penalty is computed"),
-    "AdaptiveMaxPooling1D": (7, "torch's own function for it is three deep"),
-    "AdaptiveMaxPooling2D": (7, "torch's own function for it is three deep"),
-    "AdaptiveMaxPooling3D": (7, "torch's own function for it is three deep"),
-    "Bidirectional": (9, "a recurrent layer within"),
-    "Conv1D-first": (6, "an even kernel needs one zero more at the end than at the beginning"),
-    "Conv2D-first": (6, "an even kernel needs one zero more at the end than at the beginning"),
-    "Conv3D-first": (6, "an even kernel needs one zero more at the end than at the beginning"),
-    "Dense-activity": (6, "the penalty is computed"),
-    "Dot-cosine": (7, "torch's own normalize is three deep"),
-    "Embedding-masked": (7, "a mask is made"),
-    "GRU": (8, RECURRENCE),
-    "GRUCell": (10, "two arguments, and one step is a sequence of one"),
-    "LSTM": (7, RECURRENCE),
-    "LSTMCell": (8, "two arguments, and one step is a sequence of one"),
-    "Masking": (6, "a mask is made"),
-    "MultiHeadAttention": (7, "two inputs, heads, and the kernel"),
-    "MultiHeadAttention-scores": (10, "an option in the call, and scores without the fused kernel"),
-    "RNN": (8, RECURRENCE),
-    "RNN-stacked": (11, "nested states of cells upon cells"),
-    "ReLU": (7, "torch's arithmetic of a number and a tensor is written in Python"),
-    "ReLU-plain": (5, ""),
-    "SimpleRNN": (8, RECURRENCE),
-    "SimpleRNNCell": (10, "two arguments, and one step is a sequence of one"),
-    "StackedRNNCells": (12, "two arguments, nested states, cells within"),
-    "TimeDistributed": (9, "the layer within is called as a layer"),
-    "TorchModuleWrapper": (7, "the module within is called as a module"),
-}
-
-
-class FramesToKernels(TorchDispatchMode):
-    """Counts the Python frames from `called` to each kernel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.deepest = 0
-
-    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        frame, depth = sys._getframe(1), 0
-        while frame is not None and frame.f_code is not called.__code__:
-            # The mode itself is called through two frames of torch's, which are not there without it.
-            depth += "dynamo" not in frame.f_code.co_qualname and "DisableContext" not in frame.f_code.co_qualname
-            frame = frame.f_back
-        self.deepest = max(self.deepest, depth)
-        return function(*args, **(kwargs or {}))
-
-
-def called(layer: Any, args: tuple[Any, ...], call: Any) -> int:
-    with FramesToKernels() as frames:
-        layer(*args, **call)
-    return frames.deepest
-
-
-@each()
-def test_few_frames_to_the_kernel(case: LayerCase) -> None:
-    found = called(built(case), case.inputs(), case.call)
-    allowed, reason = DEEPER.get(case.name) or DEEPER.get(case.kind) or (5, "")
-    assert found <= allowed, f"{found} Python frames between the user's call and the kernel; {allowed} allowed {reason}"

@@ -57,6 +57,9 @@ class Configurable:
         object.__setattr__(self, "_arguments", (args, kwargs))
         return self
 
+    def __init__(self) -> None:
+        super().__init__()  # without this one, `object` would swallow the arguments of a class that takes none
+
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments as JSON-able values; ``type(self).from_config`` rebuilds the object."""
         return {name: serialize(value) for name, value in self.constructor_arguments().items()}
@@ -271,5 +274,7 @@ def _made(cls: type, kind: str) -> Any:
     plain = [p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if plain:
         given = ", ".join(f"{name}=…" for name in plain)
-        raise ConfigError(f"the {kind} {cls.__name__} needs arguments, so a name is not enough: give {cls.__name__}({given})")
+        raise ConfigError(
+            f"the {kind} {cls.__name__} needs arguments, so a name is not enough: give {cls.__name__}({given})"
+        )
     return cls()

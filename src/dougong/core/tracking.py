@@ -11,7 +11,7 @@ __all__ = ["Holder", "TrackedDict", "TrackedList", "tracked"]
 
 
 class Holder(nn.Module):
-    """The registered twin of a tracked container: gives ``state_dict`` its names (``blocks.0.weight``)."""
+    """What tracked containers share: they are modules, which gives ``state_dict`` its names (``blocks.0.weight``)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,17 +29,19 @@ class Holder(nn.Module):
                 self._parameters[key] = item
 
 
-class TrackedList(list[Any]):
-    """A list whose modules and parameters are registered in ``holder``, whenever they come."""
+class TrackedList(list[Any], Holder):
+    """A list that is a module, too: its modules and parameters are registered whenever they come."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]  # modules are told apart by identity
 
     def __init__(self, items: Iterable[Any] = ()) -> None:
-        super().__init__(tracked(item) for item in items)
-        self.holder = Holder()
+        list.__init__(self, (tracked(item) for item in items))
+        Holder.__init__(self)
         self._sync()
 
     def _sync(self) -> None:
-        if holder := self.__dict__.get("holder"):
-            holder.hold((str(index), _held(item)) for index, item in enumerate(self))
+        if "_modules" in self.__dict__:  # not yet while it is unpickled
+            self.hold((str(index), item) for index, item in enumerate(self))
 
     def append(self, item: Any) -> None:
         super().append(tracked(item))
@@ -79,17 +81,19 @@ class TrackedList(list[Any]):
         return self
 
 
-class TrackedDict(dict[Any, Any]):
-    """A dict whose modules and parameters are registered in ``holder``."""
+class TrackedDict(dict[Any, Any], Holder):
+    """A dict that is a module, too."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
     def __init__(self, items: Mapping[Any, Any]) -> None:
-        super().__init__({key: tracked(item) for key, item in items.items()})
-        self.holder = Holder()
+        dict.__init__(self, {key: tracked(item) for key, item in items.items()})
+        Holder.__init__(self)
         self._sync()
 
     def _sync(self) -> None:
-        if holder := self.__dict__.get("holder"):
-            holder.hold((str(key), _held(item)) for key, item in self.items())
+        if "_modules" in self.__dict__:
+            self.hold((str(key), item) for key, item in self.items())
 
     def __setitem__(self, key: Any, item: Any) -> None:
         super().__setitem__(key, tracked(item))
@@ -102,10 +106,6 @@ class TrackedDict(dict[Any, Any]):
     def update(self, *args: Any, **kwargs: Any) -> None:
         for key, item in dict(*args, **kwargs).items():
             self[key] = item
-
-
-def _held(item: Any) -> Any:
-    return item.holder if isinstance(item, TrackedList | TrackedDict) else item
 
 
 def tracked(value: Any) -> Any:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from dougong.core.errors import BuildError, ShapeError
 from dougong.core.layout import IDENTITY, Layout
-from dougong.core.tracking import tracked
+from dougong.core.tracking import Holder, tracked
 
 __all__ = ["KerasWeight", "WeightStore", "keras_weights", "named_weights"]
 
@@ -102,11 +102,10 @@ class WeightStore(nn.Module):
     def __setattr__(self, name: str, value: Any) -> None:
         if type(value) in (list, dict) and not name.startswith("_"):
             value = tracked(value)
-            holder = getattr(value, "holder", None)
-            if holder is not None:
-                holder.train(self.training)
-                self._modules[f"{name}"] = holder
-                self.__dict__[name] = value
+            if isinstance(value, Holder):
+                value.train(self.training)
+                self._modules[name] = value
+                self.__dict__[name] = value  # found without a search
                 return
         if type(value) is Tensor and self.__dict__.get("_pending") and any(p.tensor is value for p in self._pending):
             self.register_buffer(name, value)

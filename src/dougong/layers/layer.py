@@ -142,8 +142,8 @@ class Layer(Configurable, WeightStore):
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if any(size is None or size < 0 for size in shape):
             raise ShapeError(
-                f"{type(self).__name__} {self.name!r} needs weight {name!r} of shape {shape}: the axes it depends on must"
-                " be known; give Input a full shape"
+                f"{type(self).__name__} {self.name!r} needs weight {name!r} of shape {shape}: the axes it depends on"
+                " must be known; give Input a full shape"
             )
         kind = self.dtype_policy.variable_dtype if dtype is None else dtypes.torch_dtype(dtype)
         value = self._initial_value(initializers.get(initializer), shape, kind)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 
+from dougong.core import device as devices
 from dougong.core.errors import BuildError, ShapeError, UnknownNameError
 from dougong.core.graph import leaves, map_leaves
 from dougong.core.names import unique_name
@@ -59,8 +61,29 @@ class Model(Fitting, Layer):
         self._program = program
         self.built = True
 
+    def build(self, input_shape: Any = None) -> None:
+        """Make a subclassed model's weights for inputs of ``input_shape``, batch axis included, by a run on zeros.
+
+        Raises: BuildError without a shape, or if the model does not run on zeros.   Keras: the same call.
+        """
+        if self.built or type(self).build is not Model.build:  # a subclass's own build may call this one
+            return
+        if input_shape is None:
+            raise BuildError(f"model {self.name!r} does not know its input: call build((None, …)), or it on data")
+        try:
+            with torch.no_grad():
+                self(_zeros(input_shape, self.compute_dtype))
+        except RuntimeError as error:
+            self.built = False
+            raise BuildError(
+                f"model {self.name!r} does not run on zeros ({error}); call it on a batch of data"
+            ) from error
+
     def _build_for(self, args: tuple[Any, ...], kwargs: Any) -> None:
-        super()._build_for(args, kwargs)
+        if type(self).build is Model.build:
+            self._complete()  # the layers within build themselves as call reaches them
+        else:
+            super()._build_for(args, kwargs)
         if args:
             first = next(leaves(args[0]))
             shape = map_leaves(lambda leaf: [None, *leaf.shape[1:]], args[0])
@@ -258,6 +281,15 @@ class Model(Fitting, Layer):
         for key, value in self.__dict__.items():
             copy.__dict__[key] = None if key == "_uncompiled" else deepcopy(value, memo)
         return copy
+
+
+def _zeros(shape: Any, dtype: torch.dtype) -> Any:
+    """Zeros of a shape, or of each in a list or dict of shapes; unknown axes have length 1."""
+    if isinstance(shape, dict):
+        return {key: _zeros(item, dtype) for key, item in shape.items()}
+    if shape and isinstance(shape[0], list | tuple):
+        return [_zeros(item, dtype) for item in shape]
+    return torch.zeros([size or 1 for size in shape], dtype=dtype, device=devices.default())
 
 
 def _files() -> Any:

@@ -9,15 +9,20 @@ __all__ = ["averaged", "finish_average"]
 
 
 def averaged(model: Any) -> AbstractContextManager[Any]:
-    """Within the block the weights are their moving averages, where the model's optimizer keeps these."""
-    optimizer = model.optimizer
-    if optimizer is None or not getattr(optimizer, "use_ema", False) or not optimizer.built:
+    """Within the block, and while `fit` runs, the weights are their moving averages, if the optimizer keeps these.
+
+    Outside of `fit` a model shows the weights that it has: `fit` ends with the averages, and what a user sets or loads
+    afterwards has no average yet.
+    """
+    compiled = model._compiled
+    if compiled is None or not (compiled.fitting and compiled.optimizer.use_ema and compiled.optimizer.built):
         return nullcontext()
-    return optimizer.averaged()
+    return compiled.optimizer.averaged()
 
 
 def finish_average(model: Any) -> None:
     """End training with the averaged weights, where there are such.   Keras: the same."""
-    optimizer = model.optimizer
-    if getattr(optimizer, "use_ema", False) and optimizer.built:
-        optimizer.finalize_variable_values()
+    compiled = model._compiled
+    compiled.fitting = False
+    if compiled.optimizer.use_ema and compiled.optimizer.built:
+        compiled.optimizer.finalize_variable_values()

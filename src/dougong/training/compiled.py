@@ -39,6 +39,7 @@ class Compiled:
         self.run_eagerly = run_eagerly
         self.arguments = arguments
         self.loss_tracker = Mean(name="loss")
+        self.fitting = False  # while `fit` runs
         self._steps: dict[str, tuple[Any, Any]] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
@@ -90,14 +91,14 @@ def _signature(model: nn.Module) -> tuple[Any, ...]:
     """What a traced step relies on: where weights lie, which are trained, and the plain settings of layers."""
     tensors = [(id(t), t.data_ptr(), t.requires_grad) for t in model.parameters()]
     tensors += [(id(t), t.data_ptr(), False) for t in model.buffers()]
+    modules = list(model.modules())
     settings = [
-        (
-            id(module),
-            *[(key, value) for key, value in vars(module).items() if type(value) in _PLAIN and key not in _PASSING],
-        )
-        for module in model.modules()
+        (key, value)
+        for module in modules
+        for key, value in vars(module).items()
+        if type(value) in _PLAIN and key not in _PASSING
     ]
-    return tuple(tensors), tuple(settings)
+    return tensors, list(map(id, modules)), settings
 
 
 def _overridden(model: Any, name: str) -> Any | None:

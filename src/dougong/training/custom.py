@@ -48,7 +48,7 @@ class CustomStep:
             raise ConfigError(f"train_step and test_step must return a dict of logs, got {type(logs).__name__}")
         self._logs = logs
         loss = logs.get("loss")
-        value = math.nan if loss is None else float(loss)
+        value = math.nan if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
         if loss is not None and not math.isfinite(value):
             name = self._function.__name__
             raise NonFiniteError(f"{name} returned the loss {value}; check its inputs and its learning rate")

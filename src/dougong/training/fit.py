@@ -67,30 +67,28 @@ def fit(
         )  # fmt: skip
         wanted = _validation_epochs(validation_freq, epochs_to_do)
         validation = _Validation(model, held_out, wanted, listeners, bar, control)
-    step = compiled.step("train", model)
-    step.expect((source.num_batches or 1) * len(epochs_to_do))
-    step.data = getattr(source, "arrays", None)
+    current = _CurrentStep(model, source, len(epochs_to_do))
     model.stop_training, model.history = False, history
     began = time.perf_counter()
+    compiled.fitting = True
     try:
         with explained_memory(source), in_mode(model, True):
-            step.prepare(source.peek())
-            history.plan = step.plan
+            step = current()
             with (
                 control.interruption,
                 bar,
                 use_threads(threads_for(work(step, source, model), torch.get_num_threads())),
             ):
-                _run(model, step, source, epochs_to_do, control, validation, listeners, bar)
+                _run(model, current, source, epochs_to_do, control, validation, listeners, bar)
     finally:
-        step.release()
-        history.plan, history.stopped, history.seconds = step.plan, control.reason, time.perf_counter() - began
+        compiled.fitting = False
+        history.plan, history.stopped, history.seconds = current.finish(), control.reason, time.perf_counter() - began
     return history
 
 
 def _run(
     model: Any,
-    step: Any,
+    current: _CurrentStep,
     source: Any,
     epochs: range,
     control: Control,
@@ -101,7 +99,7 @@ def _run(
     """The loop with its listeners.  At its end the weights are settled before callbacks hear of it."""
     best = None if validation is None else BestWeights(model, "val_loss")
     events = train(
-        step, source, epochs=epochs, control=control, validate=validation, every_step=listeners.wants_steps
+        current, source, epochs=epochs, control=control, validate=validation, every_step=listeners.wants_steps
     )  # fmt: skip
     for event in events:
         if isinstance(event, TrainEnded):
@@ -112,6 +110,31 @@ def _run(
         bar.handle(event)
         if best is not None and isinstance(event, EpochEnded):
             best.see(event.epoch, event.logs)
+
+
+class _CurrentStep:
+    """Gives the training step, made anew when a callback has changed what it was traced with."""
+
+    def __init__(self, model: Any, source: Any, epochs: int) -> None:
+        self._model, self._source = model, source
+        self._calls = (source.num_batches or 1) * epochs
+        self._step = model.compiled.step("train", model)
+        self._ready = False
+
+    def __call__(self) -> Any:
+        step = self._model.compiled.step("train", self._model)
+        if step is not self._step or not self._ready:
+            self._step.release()
+            self._step, self._ready = step, True
+            step.data = getattr(self._source, "arrays", None)
+            step.expect(self._calls)
+            step.prepare(self._source.peek())
+        return step
+
+    def finish(self) -> str:
+        """Let go of the data, and say how the steps ran."""
+        self._step.release()
+        return self._step.plan
 
 
 class _Validation:
@@ -126,6 +149,7 @@ class _Validation:
         self._interruption = control.interruption
 
     def __call__(self, epoch: int) -> dict[str, Any]:
+        """The ``val_`` logs of ``epoch``."""
         if epoch not in self._epochs:
             return {}
         step = self._model.compiled.step("test", self._model)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -112,18 +112,30 @@ def _bad_gradient(step: Any, batch: tuple[Any, Any, Any]) -> str:
 
 
 def _bad_backward(step: Any, batch: tuple[Any, Any, Any]) -> str:
-    """Autograd's own account of which backward function first gave NaN; empty if it saw none."""
-    with warnings.catch_warnings(), torch.enable_grad():
-        warnings.simplefilter("ignore")
-        try:
-            with torch.autograd.detect_anomaly(check_nan=True):
-                loss = step.function(batch)[0]
-                torch.autograd.grad(loss, step.parameters, allow_unused=True)
-        except RuntimeError as error:
-            name = str(error).partition("'")[2].partition("Backward")[0]
-            if "nan" in str(error).lower() and name:
-                return (
-                    f"; the derivative of {name.lower()} is not defined where it was taken (as that of sqrt at 0):"
-                    " add a small number to its argument"
-                )
-    return ""
+    """The first function of the backward pass that made NaN or Inf of finite gradients; empty if there is none."""
+    found: list[str] = []
+
+    def watch(name: str, made: Any, given: Any) -> None:
+        if not found and _all_finite(given) and not _all_finite(made):
+            found.append(name.partition("Backward")[0].lower())
+
+    with torch.enable_grad():
+        loss = step.function(batch)[0]
+        for node in _backward_nodes(loss.grad_fn):
+            node.register_hook(partial(watch, node.name()))
+        torch.autograd.grad(loss, step.parameters, allow_unused=True)
+    if not found:
+        return ""
+    return f"; {found[0]} has no finite derivative there (as sqrt has none at 0): add a small number to its argument"
+
+
+def _backward_nodes(start: Any) -> list[Any]:
+    """Every node of the backward graph, once."""
+    nodes: dict[int, Any] = {}
+    waiting = [start]
+    while waiting:
+        node = waiting.pop()
+        if node is not None and id(node) not in nodes:
+            nodes[id(node)] = node
+            waiting += [following for following, _ in node.next_functions]
+    return list(nodes.values())

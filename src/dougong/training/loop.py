@@ -63,7 +63,7 @@ class Control:
 
 
 def train(
-    step: Steps,
+    steps: Callable[[], Steps],
     source: Batches,
     *,
     epochs: range,
@@ -73,14 +73,16 @@ def train(
 ) -> Iterator[Event]:
     """Run ``epochs`` over ``source``.  Steps are reported at most ten times a second unless ``every_step``.
 
+    ``steps`` gives the step for an epoch, since what callbacks do between epochs may ask for another one.
     An epoch that is cut short is closed like any other: its means so far, validation unless Ctrl-C came, its event.
     Raises: NonFiniteError, saying where, with the weights as they were before the step.
     """
-    yield TrainBegan(epochs.stop, source.num_batches, step.plan)
+    yield TrainBegan(epochs.stop, source.num_batches, steps().plan)
     logs: dict[str, Any] = {}
     for epoch in epochs:
         yield EpochBegan(epoch)
         started = reported = time.perf_counter()
+        step = steps()
         step.reset()
         index, finite = -1, True
         for index, batch in enumerate(source.epoch(epoch)):

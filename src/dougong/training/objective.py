@@ -115,7 +115,7 @@ class Objective:
                 continue
             value = term.loss(target, output, weight)
             if term.tracker is not None:
-                term.tracker.update_state(value.detach())
+                term.tracker.update_state(value.detach(), output.shape[0])
             parts.append(value if term.weight == 1.0 else value * term.weight)
         if not parts:
             if any(term.loss is not None for term in self.terms):
@@ -213,19 +213,25 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _named(terms: Sequence[_Term]) -> dict[str, Metric]:
-    """Metrics by the names that logs show: prefixed by the output where there are several."""
-    named: dict[str, Metric] = {}
-    for term in terms:
-        if term.tracker is not None:
-            named[term.tracker.name] = term.tracker
-    for term in terms:
-        for metric in (*term.plain, *term.weighted):
-            name = metric.name if len(terms) == 1 else f"{term.name}_{metric.name}"
-            count, base = 1, name
-            while name in named and named[name] is not metric:
-                name, count = f"{base}_{count}", count + 1
-            named[name] = metric
+    """Metrics by the names that logs show: prefixed by the output where there are several.   Keras: the same names."""
+    named: dict[str, Metric] = {term.tracker.name: term.tracker for term in terms if term.tracker is not None}
+    for kind in ("plain", "weighted"):
+        for term in terms:
+            prefix = "" if len(terms) == 1 else f"{term.name}_"
+            for metric in getattr(term, kind):
+                name = f"{prefix}{metric.name}"
+                if name in named and kind == "weighted":
+                    name = f"{prefix}weighted_{metric.name}"
+                named[_unused(name, named)] = metric
     return named
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    """``name``, or the first of ``name_1``, ``name_2`` … that is not taken."""
+    count, base = 1, name
+    while name in taken:
+        name, count = f"{base}_{count}", count + 1
+    return name
 
 
 def number(value: Any) -> Any:

@@ -182,6 +182,7 @@ class TrainStep(Step):
                 "the model has nothing to train: no layer has weights, or all are frozen; unfreeze some layer"
             )
         self.parameters = [weight.tensor for _, weight in weights]
+        _refuse_shared(optimizer, self.parameters)
         optimizer.ensure_built(
             self.parameters, [_projection(weight) for _, weight in weights], [path for path, _ in weights]
         )
@@ -276,6 +277,16 @@ class PredictStep(Step):
             if outputs is None:
                 outputs = self.function(batch)
         return pack(self.structure, outputs)
+
+
+def _refuse_shared(optimizer: Optimizer, parameters: Sequence[Tensor]) -> None:
+    """An optimizer that was built on other weights would give this model their memory.   Raises: ConfigError."""
+    if optimizer.built and not {*map(id, optimizer.parameters)} & {*map(id, parameters)}:
+        kind = type(optimizer).__name__
+        raise ConfigError(
+            f"optimizer {optimizer.name!r} trains another model already; compile each with its own:"
+            f" {kind}.from_config(optimizer.get_config())"
+        )
 
 
 class _State:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dougong.core.errors import ConfigError
+from dougong.training.averaging import averaged
 from dougong.training.callbacks.callback import Callback
 from dougong.training.callbacks.monitor import Monitor
 
@@ -21,7 +22,8 @@ class ModelCheckpoint(Callback):
 
     ``filepath`` may hold ``{epoch}`` and ``{batch}``, counted from 1, and logged names:
     ``"net-{epoch:02d}-{val_loss:.3f}.keras"``.  Writing is atomic, and missing folders are made.  With
-    ``save_best_only`` only what improves ``monitor``, at first ``initial_value_threshold``, is saved.
+    ``save_best_only`` only what improves ``monitor``, at first ``initial_value_threshold``, is saved.  Where the
+    optimizer averages weights, a weights file holds the average, which validation has seen, a model file both.
     Raises: ConfigError for another file ending, or a name in ``filepath`` that is not logged.   Keras: equals it.
     """
 
@@ -75,7 +77,8 @@ class ModelCheckpoint(Callback):
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         if self.save_weights_only:
-            self.model.save_weights(path)
+            with averaged(self.model):
+                self.model.save_weights(path)
         else:
             self.model.save(path)
         if self.verbose:

@@ -29,8 +29,7 @@ class LearningRateScheduler(Callback):
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
         self.schedule, self.verbose = schedule, verbose
-        kinds = [parameter.kind for parameter in signature(schedule).parameters.values()]
-        self._takes_rate = len(kinds) > 1 or Parameter.VAR_POSITIONAL in kinds
+        self._takes_rate = _takes_two(schedule)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         optimizer = self.model.optimizer
@@ -46,6 +45,14 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        kinds = [parameter.kind for parameter in signature(function).parameters.values()]
+    except ValueError:  # what is written in C may not say
+        return False
+    return len(kinds) > 1 or Parameter.VAR_POSITIONAL in kinds
 
 
 class ReduceLROnPlateau(Callback):
