@@ -313,3 +313,20 @@ def test_weights_are_keras_arrays() -> None:
     close(model.layers[0].kernel, np.ones((4, 5)), because="set_weights")
     with pytest.raises(ShapeError, match="4 weights but received 1"):
         model.set_weights([kernel])
+
+
+def test_a_layer_knows_its_input_and_output_and_may_be_called_output() -> None:
+    x = dg.Input((4,))
+    model = dg.Model(x, dg.layers.Dense(2, name="output")(dg.layers.Dense(3, name="hidden")(x)))
+    features = dg.Model(model.inputs, model.get_layer("hidden").output)
+    assert features(data(2, 4)).shape == (2, 3)
+    assert model.get_layer("output").input is model.get_layer("hidden").output
+    assert model(data(2, 4)).shape == (2, 2)
+    twin = copy.deepcopy(model)
+    inner = dg.Model(twin.inputs, twin.get_layer("hidden").output)
+    assert inner.get_layer("hidden") is twin.get_layer("hidden")
+    assert inner.get_layer("hidden") is not model.get_layer("hidden")
+    stack = dg.Sequential([dg.Input((4,)), dg.layers.Dense(3, name="layers"), dg.layers.Dense(1, name="loss")])
+    assert stack(data(2, 4)).shape == (2, 1)
+    with pytest.raises(BuildError, match="not been applied"):
+        _ = dg.layers.Dense(2).output

@@ -10,11 +10,10 @@ from typing import Any
 import keras
 import pytest
 import torch
-from torch import Tensor
 
 import dougong as dg
 from closeness import close
-from contract.cases import CASES, LayerCase, built, outputs_of, refill
+from contract.cases import CASES, LayerCase, built, outputs_of, refill, same
 from dougong.core.config import constructor_names
 from dougong.core.graph import leaves
 from dougong.core.weights import named_weights
@@ -31,12 +30,6 @@ pytestmark = [
 TWINS = {case.name: case for case in CASES if case.twin}
 KINDS = sorted({case.kind for case in TWINS.values()})
 each = pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in TWINS.items()])
-
-
-def same(got: list[Tensor], want: list[Any], because: str) -> None:
-    assert len(got) == len(want), because
-    for index, (a, b) in enumerate(zip(got, want)):
-        close(a, b, because=f"{because}, output {index}")
 
 
 def twins(case: LayerCase) -> tuple[Any, Any]:
@@ -57,10 +50,10 @@ def give(ours: Any, theirs: Any) -> None:
 def test_outputs_are_keras_s(case: LayerCase) -> None:
     ours, theirs = twins(case)
     args = case.inputs(seed=4)
-    same(outputs_of(ours, args, **case.call), outputs_of(theirs, args, **case.call), "inference")
+    same(outputs_of(ours, args, **case.call), outputs_of(theirs, args, **case.call), "inference", 1e-5)
     if case.trains:
         got = outputs_of(ours, args, training=True, **case.call)
-        same(got, outputs_of(theirs, args, training=True, **case.call), "training")
+        same(got, outputs_of(theirs, args, training=True, **case.call), "training", 1e-5)
         for a, b in zip(ours.get_weights(), theirs.get_weights(), strict=True):
             close(a, b, because="statistics after training")
 
@@ -111,11 +104,11 @@ def test_configs_go_both_ways(case: LayerCase) -> None:
     ahead = type(theirs).from_config(json.loads(json.dumps(ours.get_config())))
     ahead(*args, **case.call)
     give(ours, ahead)
-    same(want, outputs_of(ahead, args, **case.call), "Keras reads our config")
+    same(want, outputs_of(ahead, args, **case.call), "Keras reads our config", 1e-5)
     back = type(ours).from_config(json.loads(json.dumps(theirs.get_config())))
     back(*args, **case.call)
     back.set_weights(ours.get_weights())
-    same(outputs_of(back, args, **case.call), want, "we read Keras's config")
+    same(outputs_of(back, args, **case.call), want, "we read Keras's config", 1e-5)
 
 
 @each

@@ -17,7 +17,7 @@ class Node:
     ``outputs`` is the structure of symbols that came out; an input node has no target.
     """
 
-    __slots__ = ("args", "kwargs", "outputs", "target")
+    __slots__ = ("__weakref__", "args", "kwargs", "outputs", "target")
 
     def __init__(self, target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         self.target = target

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from typing import Any, ClassVar, NamedTuple, Self, TypedDict
+from weakref import ref
 
 import numpy as np
 import torch
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 
 from dougong.core import device, dtypes
 from dougong.core.config import Configurable, constructor_names, serialize
-from dougong.core.errors import ConfigError, ShapeError, near_names
-from dougong.core.graph import leaves, map_leaves
+from dougong.core.errors import BuildError, ConfigError, ShapeError, near_names
+from dougong.core.graph import Node, leaves, map_leaves
 from dougong.core.layout import IDENTITY, Layout
 from dougong.core.names import snake_case, unique_name
 from dougong.core.symbol import Shape, Symbol, contains_symbol, infer_outputs, record
@@ -97,6 +98,7 @@ class Layer(Configurable, WeightStore):
         self.dtype_policy = dtypes.policy(dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._losses: list[Tensor] = []
+        self._calls: list[ref[Node]] = []
         self._plain = activity_regularizer is None
         if input_dim is not None:
             input_shape = (input_dim,)
@@ -267,10 +269,33 @@ class Layer(Configurable, WeightStore):
         if signature.mask and has_mask and kwargs.get("mask") is None and "mask" not in signature.names[: len(args)]:
             kwargs = {**kwargs, "mask": masks}
         outputs = record(self, args, kwargs, outputs=self.compute_output_spec(*args, **kwargs), name=self.name)
+        self.note_call(next(leaves(outputs)).node)
         mask = kwargs.get("mask", masks if has_mask else None)
         if has_mask or mask is not None or self._makes_mask():
             self._record_mask(first, mask, outputs)
         return outputs
+
+    def note_call(self, node: Node) -> None:
+        """Remember, without keeping it alive, that ``node`` applies this layer to symbols."""
+        self._calls = [*(call for call in self._calls if call() is not None), ref(node)]
+
+    def _first_call(self) -> Node:
+        for call in self._calls:
+            node = call()
+            if node is not None:
+                return node
+        raise BuildError(f"layer {self.name!r} has no input or output: it has not been applied to a symbol")
+
+    @property
+    def input(self) -> Any:
+        """What the layer was first applied to in a graph.   Raises: BuildError if it never was."""
+        args = self._first_call().args
+        return args[0] if len(args) == 1 else args
+
+    @property
+    def output(self) -> Any:
+        """What came out there, to make another model of: ``Model(model.inputs, model.get_layer("x").output)``."""
+        return self._first_call().outputs
 
     def _record_mask(self, inputs: Any, mask: Any, outputs: Any) -> None:
         if not self._makes_mask():
@@ -352,8 +377,8 @@ class Layer(Configurable, WeightStore):
         return f"name={self.name!r}"
 
     def __getstate__(self) -> dict[str, Any]:
-        # The last pass's losses hold its graph, which can be neither copied nor pickled.
-        return self.__dict__ | {"_losses": []}
+        # The last pass's losses hold its graph, which can be neither copied nor pickled; calls are the original's.
+        return self.__dict__ | {"_losses": [], "_calls": []}
 
 
 def _completing(build: Callable[..., None]) -> Callable[..., None]:

@@ -279,7 +279,9 @@ class Model(Fitting, Layer):
         from copy import deepcopy  # lazy: only copies need it
 
         for key, value in self.__dict__.items():
-            copy.__dict__[key] = None if key == "_uncompiled" else deepcopy(value, memo)
+            copy.__dict__[key] = [] if key == "_calls" else deepcopy(value, memo)
+        if copy._program is not None:
+            copy._program.note_calls()
         return copy
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -17,14 +18,26 @@ __all__ = ["Program", "module_key"]
 
 
 def module_key(name: str) -> str:
-    """A layer's name as a torch module's name, which may hold no dot."""
-    return name.replace(".", "_")
+    """A layer's name as the attribute that holds it: no dot, and none of a model's own attributes (``output``).
+
+    >>> module_key("block.1"), module_key("output")
+    ('block_1', 'output_')
+    """
+    key = name.replace(".", "_")
+    return f"{key}_" if key in _model_attributes() else key
+
+
+@cache
+def _model_attributes() -> frozenset[str]:
+    from dougong.models.model import Model  # lazy: model stands above program
+
+    return frozenset(dir(Model))
 
 
 class Program:
     """The nodes between ``inputs`` and ``outputs``, the layers they use, and the code made of them.
 
-    ``inputs`` and ``outputs`` are structures of symbols.   Raises: BuildError for an output that does not come from them.
+    ``inputs`` and ``outputs`` are structures of symbols.   Raises: BuildError for an output not from them.
     """
 
     def __init__(self, inputs: Any, outputs: Any) -> None:
@@ -39,6 +52,12 @@ class Program:
         self._check_names()
         self._graph: fx.Graph | None = None
         self._run: Any = None
+
+    def note_calls(self) -> None:
+        """Tell the layers which nodes apply them, as after a copy."""
+        for node in self.nodes:
+            if isinstance(node.target, Layer):
+                node.target.note_call(node)
 
     def _is_given(self, node: Node) -> bool:
         if node.target is not None:

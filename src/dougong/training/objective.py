@@ -213,8 +213,12 @@ def _as_list(value: Any) -> list[Any]:
 
 
 def _named(terms: Sequence[_Term]) -> dict[str, Metric]:
-    """Metrics by the names that logs show: prefixed by the output where there are several.   Keras: the same names."""
-    named: dict[str, Metric] = {term.tracker.name: term.tracker for term in terms if term.tracker is not None}
+    """Metrics by the names that logs show: prefixed by the output, and sorted, where there are several outputs.
+
+    Keras: the same names, in the order of `evaluate`'s list.
+    """
+    trackers: dict[str, Metric] = {term.tracker.name: term.tracker for term in terms if term.tracker is not None}
+    named: dict[str, Metric] = {}
     for kind in ("plain", "weighted"):
         for term in terms:
             prefix = "" if len(terms) == 1 else f"{term.name}_"
@@ -222,8 +226,8 @@ def _named(terms: Sequence[_Term]) -> dict[str, Metric]:
                 name = f"{prefix}{metric.name}"
                 if name in named and kind == "weighted":
                     name = f"{prefix}weighted_{metric.name}"
-                named[_unused(name, named)] = metric
-    return named
+                named[_unused(name, trackers | named)] = metric
+    return trackers | (named if len(terms) == 1 else dict(sorted(named.items())))
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:
