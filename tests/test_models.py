@@ -269,7 +269,7 @@ def test_names_are_keras_names() -> None:
 @pytest.mark.parametrize(
     ("act", "error", "words"),
     [
-        (lambda: small()(data(2, 5)), ShapeError, "built for 4 features but received shape (2, 5)"),
+        (lambda: small()(data(2, 5)), ShapeError, "of shape (None, 4) but received (2, 5)"),
         (lambda: small().get_layer("dens"), UnknownNameError, "dense"),
         (lambda: dg.Sequential([3]), ConfigError, "Sequential takes layers"),
         (lambda: dg.Model(dg.Input((2,)), 3), BuildError, "must be symbols"),

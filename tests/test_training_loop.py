@@ -139,7 +139,7 @@ def test_ctrl_c_ends_fit_with_the_best_weights() -> None:
         """
         best = []
         watch = dg.callbacks.LambdaCallback(
-            on_epoch_end=lambda epoch, logs: logs.get("val_loss") and best.append((logs["val_loss"], model.get_weights())),
+            on_epoch_end=lambda epoch, logs: best.append((logs.get("val_loss", np.inf), model.get_weights())),
             on_train_end=lambda logs: print("end", flush=True),
         )
         history = model.fit(x, y, epochs=10**7, verbose=0, validation_data=(x, -y), callbacks=[ready, watch])
@@ -400,9 +400,10 @@ def test_weights_of_outputs_may_be_given_by_name() -> None:
     w = RNG.uniform(0, 2, (2, 40)).astype("float32")
     model = two_by_two(dg)
     model.compile("sgd", ["mse", "sparse_categorical_crossentropy"], weighted_metrics={"p": ["mae"]})
-    data = [X, X[:, :2]], [T, Y]
-    named = model.evaluate(*data, sample_weight={"q": w[1], "p": w[0]}, verbose=0)
-    close(named, model.evaluate(*data, sample_weight=[w[0], w[1]], verbose=0), because="by name", tolerance=0)
+    x = [X, X[:, :2]]
+    listed = model.evaluate(x, [T, Y], sample_weight=[w[0], w[1]], verbose=0)
+    named = model.evaluate(x, {"q": Y, "p": T}, sample_weight={"q": w[1], "p": w[0]}, verbose=0)
+    close(named, listed, because="by name", tolerance=0)
 
 
 def test_the_last_batch_may_be_smaller_captured_and_eager_alike() -> None:

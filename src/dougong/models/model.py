@@ -115,7 +115,7 @@ class Model(Fitting, Layer):
         return [_with_last_axis(leaf, symbol.shape) for leaf, symbol in zip(flat, wanted)]
 
     def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
-        if self._program is None or isinstance(cause, ShapeError):  # a layer within has said it already
+        if self._program is None:
             return
         for symbol, given in zip(self._program.flat_inputs, self._flat_inputs(self._program, inputs)):
             have = tuple(given.shape)

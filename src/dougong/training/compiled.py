@@ -87,18 +87,16 @@ _PLAIN = (bool, int, float, str, type(None))
 _PASSING = {"training", "built", "stop_training", "stop_evaluating"}  # set by the running itself
 
 
-def _signature(model: nn.Module) -> tuple[Any, ...]:
+def _signature(model: nn.Module) -> list[Any]:
     """What a traced step relies on: where weights lie, which are trained, and the plain settings of layers."""
-    tensors = [(id(t), t.data_ptr(), t.requires_grad) for t in model.parameters()]
-    tensors += [(id(t), t.data_ptr(), False) for t in model.buffers()]
-    modules = list(model.modules())
-    settings = [
-        (key, value)
-        for module in modules
-        for key, value in vars(module).items()
-        if type(value) in _PLAIN and key not in _PASSING
-    ]
-    return tensors, list(map(id, modules)), settings
+    found: list[Any] = []
+    for module in model.modules():
+        found.append(id(module))
+        for tensor in (*module._parameters.values(), *module._buffers.values()):
+            if tensor is not None:
+                found += (id(tensor), tensor.data_ptr(), tensor.requires_grad)
+        found += [pair for pair in vars(module).items() if type(pair[1]) in _PLAIN and pair[0] not in _PASSING]
+    return found
 
 
 def _overridden(model: Any, name: str) -> Any | None:

@@ -67,7 +67,7 @@ def fit(
         )  # fmt: skip
         wanted = _validation_epochs(validation_freq, epochs_to_do)
         validation = _Validation(model, held_out, wanted, listeners, bar, control)
-    current = _CurrentStep(model, source, len(epochs_to_do))
+    current = _CurrentStep(model, source, len(epochs_to_do), watched=len(listeners.callbacks) > 1)
     model.stop_training, model.history = False, history
     began = time.perf_counter()
     compiled.fitting = True
@@ -113,15 +113,17 @@ def _run(
 
 
 class _CurrentStep:
-    """Gives the training step, made anew when a callback has changed what it was traced with."""
+    """Gives the training step, made anew when a callback, if there are such, has changed what it was traced with."""
 
-    def __init__(self, model: Any, source: Any, epochs: int) -> None:
-        self._model, self._source = model, source
+    def __init__(self, model: Any, source: Any, epochs: int, *, watched: bool) -> None:
+        self._model, self._source, self._watched = model, source, watched
         self._calls = (source.num_batches or 1) * epochs
         self._step = model.compiled.step("train", model)
         self._ready = False
 
     def __call__(self) -> Any:
+        if self._ready and not self._watched:
+            return self._step
         step = self._model.compiled.step("train", self._model)
         if step is not self._step or not self._ready:
             self._step.release()
