@@ -330,3 +330,21 @@ def test_a_layer_knows_its_input_and_output_and_may_be_called_output() -> None:
     assert stack(data(2, 4)).shape == (2, 1)
     with pytest.raises(BuildError, match="not been applied"):
         _ = dg.layers.Dense(2).output
+
+
+def test_losses_count_for_one_pass() -> None:
+    shared = dg.layers.Dense(3, activity_regularizer="l2")
+    x = dg.Input((4,))
+    model = dg.Model(x, shared(x) + shared(x * 2))
+    for _ in range(3):
+        model(data(2, 4))
+        assert len(model.losses) == 2
+    alone = dg.layers.Dense(3, activity_regularizer="l2")
+    for _ in range(3):
+        alone(data(2, 4))
+        assert len(alone.losses) == 1
+
+
+def test_float64_tensors_are_taken_by_float32_layers() -> None:
+    model = small()
+    close(model(data(2, 4).double()), model(data(2, 4)), because="Keras casts")

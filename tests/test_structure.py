@@ -70,36 +70,39 @@ def test_start_up_is_fast_and_loads_no_torch(command: list[str]) -> None:
 
 
 def test_at_most_five_python_frames_lie_between_a_layer_and_its_kernel() -> None:
-    inputs = {
-        dg.layers.Dense(3, activation="relu"): torch.randn(2, 4),
-        dg.layers.Conv2D(3, 3, padding="same"): torch.randn(2, 8, 8, 3),
-        dg.layers.MaxPooling2D(): torch.randn(2, 8, 8, 3),
-        dg.layers.LSTM(4): torch.randn(2, 5, 3),
-        dg.layers.BatchNormalization(): torch.randn(2, 5, 3),
-        dg.layers.Embedding(5, 3): torch.tensor([[1, 2]]),
+    picture, sequence = torch.randn(2, 8, 8, 3), torch.randn(2, 5, 3)
+    cases = {
+        dg.layers.Dense(3, activation="relu"): (torch.randn(2, 4), "linear"),
+        dg.layers.Conv2D(3, 3, padding="same"): (picture, "conv2d"),
+        dg.layers.MaxPooling2D(): (picture, "max_pool2d"),
+        dg.layers.LSTM(4): (sequence, "lstm"),
+        dg.layers.BatchNormalization(): (sequence, "batch_norm"),
+        dg.layers.Embedding(5, 3): (torch.tensor([[1, 2]]), "embedding"),
+        dg.layers.LayerNormalization(): (sequence, "layer_norm"),
     }
-    for layer, x in inputs.items():
+    for layer, (x, kernel) in cases.items():
         layer(x)
-        assert _deepest(lambda layer=layer, x=x: layer(x)) <= 5, type(layer).__name__
+        depth = _depth_of(kernel, lambda layer=layer, x=x: layer(x))
+        assert depth is not None, f"{type(layer).__name__} did not call {kernel}"
+        assert depth <= 5, f"{type(layer).__name__}: {depth} frames to {kernel}"
 
 
-def _deepest(call) -> int:
-    depth = deepest = 0
+def _depth_of(kernel: str, call) -> int | None:
+    """How many Python frames stand between ``call`` and torch's ``kernel``."""
+    depth, found = 0, None
 
     def watch(frame, event, argument) -> None:
-        nonlocal depth, deepest
-        if event == "call":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif event == "return":
-            depth -= 1
+        nonlocal depth, found
+        if event == "c_call" and kernel in argument.__name__ and found is None:
+            found = depth - 1  # without the lambda itself
+        depth += (event == "call") - (event == "return")
 
     sys.setprofile(watch)
     try:
         call()
     finally:
         sys.setprofile(None)
-    return deepest - 1  # the lambda itself
+    return found
 
 
 def test_the_readme_and_changelog_are_there() -> None:

@@ -48,7 +48,7 @@ class ArraySource(IndexedSource):
         super().__init__(steps_per_epoch)
         self._count, self._size = num_samples, batch_size
         self.num_samples, self.batch_size = num_samples, batch_size
-        self._structure = (x, y, sample_weight)
+        self._structure = self.arrays = (x, y, sample_weight)
         self._seed = seed
         # Fortran order, as pandas gives, would make every gather jump through memory.
         tensors = [tensor.contiguous() for _, tensor in leaves(self._structure)]
@@ -65,11 +65,6 @@ class ArraySource(IndexedSource):
 
     def batches_per_pass(self) -> int:
         return self._length
-
-    @property
-    def arrays(self) -> Batch:
-        """``(x, y, sample_weight)`` of all samples, where they were first: in main memory, as a rule."""
-        return self._structure
 
     def peek(self) -> Batch:
         return self._slice(0)

@@ -146,7 +146,7 @@ def _not_numbers(array: np.ndarray, name: str) -> str:
         )
     if array.dtype.kind == "O":
         kinds = sorted({type(item).__name__ for item in array.flat[:1000]})
-        ragged = any(hasattr(item, "__len__") for item in array.flat[:1000])
+        ragged = any(hasattr(item, "__len__") and not isinstance(item, str) for item in array.flat[:1000])
         advice = (
             "Its rows differ in shape: pad them to one, or give a list with one array per input."
             if ragged

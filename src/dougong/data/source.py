@@ -25,6 +25,7 @@ class Source(ABC):
 
     batch_size: int | None = None
     num_samples: int | None = None
+    arrays: Batch | None = None  # ``(x, y, sample_weight)`` of all samples, where the source has them whole
     exhausted: bool = False  # True once a generator has ended: no further epoch can be had
 
     def __init__(self, steps_per_epoch: int | None = None) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, wraps
 from typing import Any, ClassVar, NamedTuple, Self, TypedDict
 from weakref import ref
@@ -22,7 +24,7 @@ from dougong.core.symbol import Shape, Symbol, contains_symbol, infer_outputs, r
 from dougong.core.weights import WeightStore, keras_weights
 from dougong.ops import constraints, initializers, regularizers
 
-__all__ = ["REFUSALS", "Layer", "LayerOptions", "layer_losses"]
+__all__ = ["REFUSALS", "Layer", "LayerOptions", "forward_pass", "layer_losses"]
 
 # What torch raises for an input that does not fit; `Layer.input_problem` then says what is wrong.
 REFUSALS = (RuntimeError, IndexError, KeyError, TypeError, ValueError)
@@ -183,7 +185,9 @@ class Layer(Configurable, WeightStore):
                     return self.call(inputs)
                 except REFUSALS as error:
                     self._check_input(inputs, error)
-                    raise
+                    if not self._may_cast(inputs):
+                        raise
+                    return self.call(inputs.to(self.dtype_policy.variable_dtype))
         if contains_symbol(args, kwargs):
             return self._record(args, kwargs)
         return self._call_fully(args, kwargs)
@@ -222,6 +226,8 @@ class Layer(Configurable, WeightStore):
                 if isinstance(output, Tensor) and one is not None:
                     output._keras_mask = one  # type: ignore[attr-defined]
         if self.activity_regularizer is not None:
+            if not _PASS.depth:
+                self._losses.clear()
             for output in leaves(outputs):
                 self.add_loss(self.activity_regularizer(output) / output.shape[0])
         return outputs
@@ -232,6 +238,13 @@ class Layer(Configurable, WeightStore):
         Asked before a symbol is recorded and after torch refused an input, never on the way to the kernel.
         """
         return None
+
+    def _may_cast(self, inputs: Tensor) -> bool:
+        """Whether a refused input only has another dtype than the weights.   Keras: casts every input."""
+        own, given = self.dtype_policy.variable_dtype, inputs.dtype
+        weighs_in_floats = any(weight.is_floating_point() for weight in self.parameters(recurse=False))
+        autocast = torch.is_autocast_enabled(inputs.device.type)
+        return given is not own and not given.is_complex and weighs_in_floats and not autocast
 
     def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
         problem = self.input_problem(map_leaves(_shape_of, inputs))
@@ -379,6 +392,29 @@ class Layer(Configurable, WeightStore):
     def __getstate__(self) -> dict[str, Any]:
         # The last pass's losses hold its graph, which can be neither copied nor pickled; calls are the original's.
         return self.__dict__ | {"_losses": [], "_calls": []}
+
+
+class _Pass(threading.local):
+    """How many models are being run, one within another; the outermost begins with no losses."""
+
+    depth = 0
+
+
+_PASS = _Pass()
+
+
+@contextmanager
+def forward_pass(module: nn.Module) -> Iterator[None]:
+    """One run of a model: what its layers add with `add_loss` counts for this run only."""
+    if not _PASS.depth:
+        for layer in module.modules():
+            if isinstance(layer, Layer) and layer._losses:
+                layer._losses.clear()
+    _PASS.depth += 1
+    try:
+        yield
+    finally:
+        _PASS.depth -= 1
 
 
 def _completing(build: Callable[..., None]) -> Callable[..., None]:

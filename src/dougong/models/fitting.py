@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from dougong.core import device as devices
 from dougong.core.errors import BuildError, ConfigError
 from dougong.core.graph import leaves
+from dougong.core.symbol import Symbol
 from dougong.data import as_source
 from dougong.layers.layer import Layer, layer_losses
 from dougong.metrics import Metric
@@ -125,6 +126,19 @@ class Fitting(Layer):
     def loss_for_step(self, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> Tensor:
         """`compute_loss` as the training step calls it."""
         return self.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
+
+    def has_own_step(self, kind: str) -> bool:
+        """Whether the model overrides ``train_step``, ``test_step`` or ``predict_step``."""
+        return not getattr(type(self), f"{kind}_step").__module__.startswith("dougong.")
+
+    def known_inputs(self) -> Sequence[Symbol]:
+        """The symbols of a graph's inputs; none where the model runs its own ``call``."""
+        program = getattr(self, "_program", None)
+        return () if program is None else program.flat_inputs
+
+    def check_inputs(self, x: Any) -> None:
+        """Refuse inputs whose shapes are not those that the model declares.   Raises: ShapeError."""
+        self._check_input(x)
 
     def known_output_names(self) -> list[str]:
         program = getattr(self, "_program", None)

@@ -16,7 +16,7 @@ from dougong.core.graph import leaves, map_leaves
 from dougong.core.names import unique_name
 from dougong.core.symbol import Symbol
 from dougong.layers.basic import InputLayer
-from dougong.layers.layer import Layer
+from dougong.layers.layer import Layer, forward_pass
 from dougong.models.fitting import Fitting
 from dougong.models.graph_config import graph_config
 from dougong.models.program import Program, module_key
@@ -91,6 +91,10 @@ class Model(Fitting, Layer):
 
     # ── Running ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        with forward_pass(self):
+            return super().forward(*args, **kwargs)
+
     def call(self, inputs: Any) -> Any:
         if self._program is None:
             raise BuildError(f"{type(self).__name__} has neither call(self, inputs) nor inputs= and outputs=")
@@ -100,19 +104,19 @@ class Model(Fitting, Layer):
         """The inputs as the program wants them: by position, or by name when they come as a dict."""
         wanted = program.flat_inputs
         if len(wanted) == 1 and isinstance(inputs, Tensor):
-            return [_with_last_axis(inputs, wanted[0].shape)]
+            return [_as_declared(inputs, wanted[0])]
         if isinstance(inputs, dict) and not isinstance(program.inputs, dict):
             missing = [symbol.name for symbol in wanted if symbol.name not in inputs]
             if missing:
                 raise ShapeError(f"model {self.name!r} needs inputs {missing}; received {sorted(inputs)}")
-            return [_with_last_axis(inputs[symbol.name], symbol.shape) for symbol in wanted]
+            return [_as_declared(inputs[symbol.name], symbol) for symbol in wanted]
         if isinstance(program.inputs, dict) and isinstance(inputs, dict):
             inputs = {key: inputs[key] for key in program.inputs if key in inputs}
         flat = list(leaves(inputs))
         if len(flat) != len(wanted):
             names = [symbol.name for symbol in wanted]
             raise ShapeError(f"model {self.name!r} takes {len(wanted)} inputs {names}; received {len(flat)}")
-        return [_with_last_axis(leaf, symbol.shape) for leaf, symbol in zip(flat, wanted)]
+        return [_as_declared(leaf, symbol) for leaf, symbol in zip(flat, wanted)]
 
     def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
         if self._program is None:
@@ -311,8 +315,12 @@ def _reshape_advice(wanted: tuple[int | None, ...], have: tuple[int | None, ...]
     return ""
 
 
-def _with_last_axis(tensor: Any, wanted: tuple[int | None, ...]) -> Any:
-    """Keras gives a vector the last axis of one that the model wants."""
-    if isinstance(tensor, Tensor) and tensor.dim() + 1 == len(wanted) and wanted[-1] == 1:
+def _as_declared(tensor: Any, wanted: Symbol) -> Any:
+    """As Keras does: a vector gets the last axis of one that the model wants, whole numbers become floats."""
+    if not isinstance(tensor, Tensor):
+        return tensor
+    if wanted.dtype.is_floating_point and not (tensor.is_floating_point() or tensor.is_complex()):
+        tensor = tensor.to(wanted.dtype)
+    if tensor.dim() + 1 == len(wanted.shape) and wanted.shape[-1] == 1:
         return tensor.unsqueeze(-1)
     return tensor

@@ -56,9 +56,11 @@ class Compiled:
 
     def step(self, kind: str, model: Any) -> Any:
         """The ``train``, ``test`` or ``predict`` step: the model's own method if it has one, else `standard_step`."""
-        custom = _overridden(model, f"{kind}_step")
-        if custom is None:
+        if not model.has_own_step(kind):
             return self.standard_step(kind, model)
+        custom = getattr(type(model), f"{kind}_step")
+        if not inspect.isfunction(custom):
+            raise BuildError(f"{type(model).__name__}.{kind}_step must be a method taking data")
         return CustomPredict(model, custom) if kind == "predict" else CustomStep(model, custom, self.metrics(model))
 
     def standard_step(self, kind: str, model: Any) -> Step:
@@ -97,13 +99,3 @@ def _signature(model: nn.Module) -> list[Any]:
                 found += (id(tensor), tensor.data_ptr(), tensor.requires_grad)
         found += [pair for pair in vars(module).items() if type(pair[1]) in _PLAIN and pair[0] not in _PASSING]
     return found
-
-
-def _overridden(model: Any, name: str) -> Any | None:
-    """The user's own ``train_step``, ``test_step`` or ``predict_step``, or None."""
-    function = getattr(type(model), name)
-    if function.__module__.startswith("dougong."):
-        return None
-    if not inspect.isfunction(function):
-        raise BuildError(f"{type(model).__name__}.{name} must be a method taking data")
-    return function

@@ -15,7 +15,7 @@ from dougong.core.graph import leaves, map_leaves, pack
 from dougong.data import as_source
 from dougong.training.averaging import averaged
 from dougong.training.callbacks import CallbackList
-from dougong.training.preparing import explained_memory, in_mode, prepare, work
+from dougong.training.preparing import check_axes, explained, in_mode, prepare, work
 from dougong.training.progress import Bar
 from dougong.training.threads import threads_for, use_threads
 
@@ -58,7 +58,7 @@ def run_test(
     listeners.call("on_test_begin", {})
     step.reset()
     index = -1
-    with explained_memory(source), in_mode(model, False), averaged(model):
+    with explained(source), in_mode(model, False), averaged(model):
         step.prepare(source.peek())
         with use_threads(threads_for(work(step, source, model) // 3, torch.get_num_threads())):
             for index, batch in enumerate(source.epoch(0)):
@@ -93,7 +93,8 @@ def predict(
     bar = Bar.for_verbosity(verbose, 1)
     results: list[Any] = []
     listeners.call("on_predict_begin", {})
-    with explained_memory(source), in_mode(model, False), averaged(model), bar:
+    with explained(source), in_mode(model, False), averaged(model), bar:
+        check_axes(model, source)
         step.prepare(source.peek())
         with use_threads(threads_for(work(step, source, model) // 3, torch.get_num_threads())):
             for index, batch in enumerate(source.epoch(0)):

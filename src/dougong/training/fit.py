@@ -17,7 +17,7 @@ from dougong.training.callbacks import CallbackList, History, TerminateOnNaN
 from dougong.training.evaluation import run_test
 from dougong.training.keeping import BestWeights
 from dougong.training.loop import Control, train
-from dougong.training.preparing import explained_memory, in_mode, prepare, try_on, work
+from dougong.training.preparing import explained, in_mode, prepare, try_on, work
 from dougong.training.progress import Bar
 from dougong.training.threads import threads_for, use_threads
 
@@ -46,6 +46,7 @@ def fit(
 ) -> History:
     """Train ``model``; see `Model.fit`."""
     compiled = model.compiled
+    epochs_to_do = range(_whole("initial_epoch", initial_epoch), _whole("epochs", epochs))
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = split_validation(x, y, sample_weight, validation_split)
     source = as_source(
@@ -53,7 +54,6 @@ def fit(
         class_weight=class_weight, seed=draw_seed(), device=model.device, dtype=model.compute_dtype,
     )  # fmt: skip
     prepare(model, source)
-    epochs_to_do = range(initial_epoch, epochs)
     history = History()
     params = {"verbose": verbose, "epochs": epochs, "steps": source.num_batches}
     listeners = CallbackList([callbacks, history], model, params)
@@ -72,7 +72,7 @@ def fit(
     began = time.perf_counter()
     compiled.fitting = True
     try:
-        with explained_memory(source), in_mode(model, True):
+        with explained(source), in_mode(model, True):
             step = current()
             with (
                 control.interruption,
@@ -128,7 +128,7 @@ class _CurrentStep:
         if step is not self._step or not self._ready:
             self._step.release()
             self._step, self._ready = step, True
-            step.data = getattr(self._source, "arrays", None)
+            step.data = self._source.arrays
             step.expect(self._calls)
             step.prepare(self._source.peek())
         return step
@@ -166,6 +166,12 @@ class _Validation:
 def _endures(listeners: CallbackList) -> bool:
     found = [callback for callback in listeners.callbacks if isinstance(callback, TerminateOnNaN)]
     return any(not callback.raise_error for callback in found)
+
+
+def _whole(name: str, value: Any) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 0:
+        raise ConfigError(f"{name} must be a whole number, 0 or more; got {value!r}")
+    return int(value)
 
 
 def _validation_epochs(frequency: int | Iterable[int], epochs: range) -> set[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from dougong.metrics import Metric
 
 __all__ = ["Objective", "by_output", "number"]
 
-_SPARSE = losses.sparse_categorical_crossentropy
+_NO_TARGETS = "y is missing: the loss compares outputs with targets; give x and y"
+_BY_SHAPES = ("accuracy", "acc", "crossentropy", "ce")  # names that mean something only beside data
 
 
 class _Term:
@@ -31,19 +32,30 @@ class _Term:
         self.tracker: metrics.Mean | None = None
         self._shape = tuple(output.shape)
 
-    def check_labels(self, target: Tensor, name: str) -> None:
-        """Refuse class numbers that the output has no class for.   Raises: DataError naming the first one."""
+    def check_targets(self, target: Tensor, name: str, weighted: bool) -> None:
+        """Refuse class numbers that the output has no class for, and what cannot be a probability.
+
+        Raises: DataError naming the first one.
+        """
         loss = self.loss
-        function = getattr(loss, "fn", None)
-        if not isinstance(loss, losses.SparseCategoricalCrossentropy) and function is not _SPARSE:
-            return
-        sparse = target.ndim < len(self._shape) or target.shape[-1] == 1
-        if not sparse:
-            return  # one-hot targets: the loss itself says what to do
-        ignored = getattr(loss, "ignore_class", None)
-        if ignored is not None:
-            target = torch.where(target == ignored, 0, target)
-        check_labels(target, self._shape[getattr(loss, "axis", -1)], name)
+        if isinstance(loss, losses.SparseCategoricalCrossentropy):
+            sparse = target.ndim < len(self._shape) or target.shape[-1] == 1
+            if sparse:  # the loss itself says what to do with one-hot targets
+                ignored = loss.ignore_class
+                labels = target if ignored is None else torch.where(target == ignored, 0, target)
+                check_labels(labels, self._shape[loss.axis], name)
+        elif (
+            isinstance(loss, losses.BinaryCrossentropy)
+            and not weighted
+            and target.numel()
+            and target.dtype != torch.bool
+        ):
+            least, most = (float(value) for value in target.aminmax())
+            if least < 0 or most > 1:
+                raise DataError(
+                    f"{name} holds values from {least:g} to {most:g}, but binary_crossentropy takes targets from 0 to 1:"
+                    " number two classes 0 and 1; for more, use sparse_categorical_crossentropy and an output each"
+                )
 
 
 class Objective:
@@ -57,6 +69,9 @@ class Objective:
     ) -> None:
         self.loss, self.loss_weights = loss, loss_weights
         self.plain_metrics, self.weighted_metrics = metrics, weighted_metrics
+        _check_names(loss, losses.get)
+        _check_names(metrics, _known_metric)
+        _check_names(weighted_metrics, _known_metric)
         self.terms: list[_Term] = []
         self._named: dict[str, Metric] = {}
 
@@ -66,18 +81,23 @@ class Objective:
 
     def bind(self, names: Sequence[str], y: Any, y_pred: Any) -> None:
         """Resolve everything for outputs called ``names``.   Raises: UnknownNameError, ConfigError."""
+        if y is None and self.loss is not None:
+            raise DataError(_NO_TARGETS)
         targets, outputs = by_output(y, names, "y"), list(leaves(y_pred))
         given = _spread(self.loss, names, "loss")
         weights = _spread(self.loss_weights, names, "loss_weights")
         terms = []
         for name, loss, weight, target, output in zip(names, given, weights, targets, outputs):
-            found = losses.loss_for(loss, tuple(target.shape), tuple(output.shape)) if loss is not None else None
+            found = None
+            if loss is not None and target is not None:
+                found = losses.loss_for(loss, tuple(target.shape), tuple(output.shape))
             term = _Term(name, found, 1.0 if weight is None else float(weight), output)
             terms.append(term)
         for attribute, spec in (("plain", self.plain_metrics), ("weighted", self.weighted_metrics)):
             for term, wanted, target, output in zip(terms, _spread_metrics(spec, names), targets, outputs):
-                shapes = tuple(target.shape), tuple(output.shape)
-                setattr(term, attribute, [metrics.for_output(one, term.loss, *shapes) for one in wanted])
+                if target is not None:
+                    shapes = tuple(target.shape), tuple(output.shape)
+                    setattr(term, attribute, [metrics.for_output(one, term.loss, *shapes) for one in wanted])
         if sum(term.loss is not None for term in terms) > 1:
             for term in terms:
                 term.tracker = metrics.Mean(name=f"{term.name}_loss") if term.loss is not None else None
@@ -100,11 +120,14 @@ class Objective:
     def names(self) -> list[str]:
         return [term.name for term in self.terms]
 
-    def check_labels(self, y: Any) -> None:
-        """Refuse class numbers that an output has no class for; ``y`` are whole arrays.   Raises: DataError."""
+    def check_targets(self, y: Any, *, weighted: bool = False) -> None:
+        """Refuse targets that the losses cannot take; ``y`` are whole arrays, or a batch.   Raises: DataError.
+
+        With ``weighted`` samples, targets without meaning may stand where weights are 0.
+        """
         for term, target in zip(self.terms, by_output(y, self.names, "y")):
             if isinstance(target, Tensor):
-                term.check_labels(target, "y" if len(self.terms) == 1 else f"y[{term.name!r}]")
+                term.check_targets(target, "y" if len(self.terms) == 1 else f"y[{term.name!r}]", weighted)
 
     def total(self, y: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
         """The weighted sum of the outputs' losses, a scalar."""
@@ -119,7 +142,7 @@ class Objective:
             parts.append(value if term.weight == 1.0 else value * term.weight)
         if not parts:
             if any(term.loss is not None for term in self.terms):
-                raise DataError("y is missing: the loss compares outputs with targets; give fit and evaluate x and y")
+                raise DataError(_NO_TARGETS)
             raise ConfigError("there is nothing to minimise: compile with loss=…, or add losses with add_loss()")
         total = parts[0]
         for part in parts[1:]:
@@ -150,6 +173,20 @@ class Objective:
     def reset(self) -> None:
         for metric in self._named.values():
             metric.reset_state()
+
+
+def _check_names(spec: Any, get: Any) -> None:
+    """Unknown names are told of at once, not when data come.   Raises: UnknownNameError."""
+    nested = spec.values() if isinstance(spec, Mapping) and "class_name" not in spec else spec
+    for one in nested if isinstance(nested, Iterable) and not isinstance(nested, str | Mapping) else [nested]:
+        if isinstance(one, str) and one.lower() not in _BY_SHAPES:
+            get(one)
+        elif isinstance(one, list | tuple):
+            _check_names(one, get)
+
+
+def _known_metric(name: str) -> None:
+    metrics.get(name)
 
 
 def by_output(values: Any, names: Sequence[str], what: str) -> list[Any]:

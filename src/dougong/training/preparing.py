@@ -9,37 +9,57 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dougong.core.errors import OutOfMemoryError
+from dougong.core.errors import DataError, OutOfMemoryError, ShapeError
 from dougong.core.graph import leaves, map_leaves
+from dougong.data.nested import leaves as named_leaves
 
-__all__ = ["explained_memory", "in_mode", "output_names", "prepare", "try_on", "work"]
+__all__ = ["check_axes", "explained", "in_mode", "output_names", "prepare", "try_on", "work"]
 
 
 def prepare(model: Any, source: Any) -> None:
-    """Build the model and bind its losses and metrics, from one batch; check class numbers.
+    """Build the model and bind its losses and metrics, from one batch; check axes and targets.
 
     Raises: ShapeError and DataError for data that do not fit, before anything is trained.
     """
-    compiled = model.compiled
-    if not (compiled.objective.bound and model.is_complete()):
-        x, y, _ = source.peek()
-        rows = _few_rows(model)
-        y_pred = _outputs(model, map_leaves(rows, x))
-        if not compiled.objective.bound and y is not None:
-            compiled.objective.bind(output_names(model, y_pred), map_leaves(rows, y), y_pred)
-    arrays = getattr(source, "arrays", None)
-    if arrays is not None and arrays[1] is not None:
-        compiled.objective.check_labels(arrays[1])
+    objective = model.compiled.objective
+    with explained(source):
+        check_axes(model, source)
+        if not (objective.bound and model.is_complete()):
+            x, y, _ = source.peek()
+            rows = _few_rows(model)
+            y_pred = _outputs(model, map_leaves(rows, x))
+            if not objective.bound and (y is not None or _wants_targets(model)):
+                objective.bind(output_names(model, y_pred), map_leaves(rows, y), y_pred)
+        if source.arrays is not None and source.arrays[1] is not None:
+            objective.check_targets(source.arrays[1], weighted=source.arrays[2] is not None)
+
+
+def _wants_targets(model: Any) -> bool:
+    """Whether the standard loss is compared with targets; a model's own ``compute_loss`` may do without."""
+    own = type(model).compute_loss.__module__.startswith("dougong.")
+    return own and model.compiled.objective.loss is not None and not model.has_own_step("train")
+
+
+def check_axes(model: Any, source: Any) -> None:
+    """Refuse inputs with another number of axes than the model declares.   Raises: ShapeError."""
+    wanted = model.known_inputs()
+    if wanted and source.arrays is not None:
+        given = list(leaves(source.arrays[0]))
+        if len(given) == len(wanted) and any(len(t.shape) != len(symbol.shape) for t, symbol in zip(given, wanted)):
+            model.check_inputs(source.arrays[0])
 
 
 def try_on(model: Any, source: Any) -> None:
     """Outputs and loss of a few rows, so that validation data that do not fit are told of before training."""
-    prepare(model, source)
-    x, y, sample_weight = (map_leaves(_few_rows(model), part) for part in source.peek())
-    y_pred = _outputs(model, x)
-    if y is not None and model.compiled.objective.bound and model.compiled.objective.loss is not None:
-        with torch.no_grad():
-            model.compiled.objective.total(y, y_pred, sample_weight)
+    try:
+        prepare(model, source)
+        with explained(source), torch.no_grad():
+            x, y, sample_weight = (map_leaves(_few_rows(model), part) for part in source.peek())
+            y_pred = _outputs(model, x)
+            if model.compiled.objective.bound and _wants_targets(model):
+                model.compiled.objective.total(y, y_pred, sample_weight)
+    except (ShapeError, DataError) as error:
+        raise type(error)(f"validation_data: {error}") from error
 
 
 def _outputs(model: Any, x: Any) -> Any:
@@ -49,8 +69,7 @@ def _outputs(model: Any, x: Any) -> Any:
 
 def _few_rows(model: Any) -> Any:
     """A function that takes the first rows of a tensor; all of them where the model wants a fixed number."""
-    program = getattr(model, "_program", None)
-    if program is not None and any(symbol.shape and symbol.shape[0] is not None for symbol in program.flat_inputs):
+    if any(symbol.shape and symbol.shape[0] is not None for symbol in model.known_inputs()):
         return lambda leaf: leaf
     return lambda leaf: leaf[:2] if isinstance(leaf, Tensor) and leaf.ndim else leaf
 
@@ -87,10 +106,15 @@ def work(step: Any, source: Any, model: nn.Module) -> int:
 
 
 @contextmanager
-def explained_memory(source: Any) -> Iterator[None]:
-    """Errors about memory become OutOfMemoryError, with the batch size to try."""
+def explained(source: Any) -> Iterator[None]:
+    """Errors about shapes tell the data's shapes; those about memory become OutOfMemoryError with a batch size to try."""
     try:
         yield
+    except ShapeError as error:
+        told = _shapes(source)
+        if not told or told in str(error):
+            raise
+        raise ShapeError(f"{error} {told}") from error
     except (RuntimeError, MemoryError) as error:
         text = str(error)
         if not isinstance(error, torch.OutOfMemoryError | MemoryError) and "can't allocate memory" not in text:
@@ -99,3 +123,13 @@ def explained_memory(source: Any) -> Iterator[None]:
         advice = f"try batch_size={max(1, size // 2)} instead of {size}" if size else "try smaller batches"
         reason = text.splitlines()[0][:200] if text else type(error).__name__
         raise OutOfMemoryError(f"the device's memory is exhausted; {advice}. ({reason})") from error
+
+
+def _shapes(source: Any) -> str:
+    """The shapes of whole arrays; a batch in an error has its own."""
+    named = named_leaves(source.arrays[:2], "") if source.arrays is not None else ()
+    shapes = [f"{_NAMES[label[:3]]}{label[3:]} has shape {tuple(leaf.shape)}" for label, leaf in named]
+    return f"({', '.join(shapes[:6])})" if shapes else ""
+
+
+_NAMES = {"[0]": "x", "[1]": "y"}

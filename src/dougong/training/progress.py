@@ -13,6 +13,7 @@ import sys
 import time
 from typing import Any, Self
 
+from dougong.core.errors import ConfigError
 from dougong.core.events import EpochBegan, EpochEnded, Event, StepEnded, TrainEnded
 from dougong.training.columns import Columns, clock, duration, number
 
@@ -45,7 +46,9 @@ class Bar:
         """The bar that `fit`'s ``verbose`` means."""
         if verbose in (0, False):
             return _SILENT
-        return cls(epochs, live=verbose in ("auto", 1, True) and sys.stdout.isatty(), fitting=fitting)
+        if verbose not in (1, 2, "auto"):
+            raise ConfigError(f"verbose must be 0, 1, 2 or 'auto', got {verbose!r}")
+        return cls(epochs, live=verbose in ("auto", 1) and sys.stdout.isatty(), fitting=fitting)
 
     def __enter__(self) -> Self:
         return self

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dougong.core.errors import ConfigError
+from dougong.core.errors import ConfigError, DataError
 from dougong.core.graph import leaves, map_leaves, pack
 from dougong.core.weights import KerasWeight, named_weights
 from dougong.layers.layer import Layer
@@ -147,6 +147,14 @@ class Step(ABC):
         device = next(self.model.parameters()).device.type
         return torch.autocast(device, dtype=policy.compute_dtype)
 
+    def _explain(self, error: BaseException, batch: Batch) -> None:
+        """Raise what says more than ``error``, if the targets of the batch are to blame."""
+        if isinstance(error, IndexError) and self.objective is not None and batch[1] is not None:
+            try:
+                self.objective.check_targets(batch[1])
+            except DataError as clear:
+                raise DataError(f"in a batch of {len(self._bound[1][0])}: {clear}") from error
+
     def _show(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
         if self.objective is not None:
             self.objective.update(y, y_pred, sample_weight)
@@ -201,10 +209,13 @@ class TrainStep(Step):
         state = self._state
         if state.tensors:  # models without running means or metrics pay nothing
             state.keep()
-        outputs = self._replay(batch)
-        if outputs is None:
-            outputs = self._eager(batch)
-        value = outputs[0].item()
+        try:
+            outputs = self._replay(batch) or self._eager(batch)
+            value = outputs[0].item()
+        except BaseException as error:
+            state.restore()
+            self._explain(error, batch)
+            raise
         if not (math.isfinite(value) and self.optimizer.gradients_finite()):
             try:
                 raise diagnose(self, batch, value)
@@ -254,9 +265,11 @@ class TestStep(Step):
 
     def __call__(self, batch: Batch) -> float:
         with torch.no_grad():
-            outputs = self._replay(batch)
-            if outputs is None:
-                outputs = self.function(batch)
+            try:
+                outputs = self._replay(batch) or self.function(batch)
+            except IndexError as error:
+                self._explain(error, batch)
+                raise
             return self._note(outputs[0].item(), len(self._bound[1][0]))
 
 
