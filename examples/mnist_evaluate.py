@@ -7,8 +7,9 @@ A program of its own, so that it can run beside the training and on another mach
 the network and its forward pass with the training program through mnist_network.py.
 
 The checkpoint holds the weights twice: as they were after the last step, and as the moving average of the last steps.
-`evaluate` uses the average.  Both are shown: after a long and quiet training they differ little; in the middle of one
-the last step depends on the last few pictures, and the average does not.
+`fit` validates, and ends, with the averages; here they are put in place by `finalize_variable_values`.  Both are shown:
+after a long and quiet training they differ little; in the middle of one the last step depends on the last few pictures,
+and the average does not.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ def confusion(wanted: np.ndarray, read: np.ndarray, classes: int) -> np.ndarray:
 def main(data: str = "digits", folder: str = "runs/mnist") -> dict[str, float]:
     test = read_data(data).test
     averaged = load(folder)
+    averaged.optimizer.finalize_variable_values()  # the averages become the weights
     print(f"checkpoint after {averaged.optimizer.iterations} steps, {len(test)} test pictures\n")
 
     # Without its optimizer the checkpoint is just the weights of the last step.
@@ -44,7 +46,6 @@ def main(data: str = "digits", folder: str = "runs/mnist") -> dict[str, float]:
         results[name] = accuracy
         print(f"{name:20}{loss:9.4f}{accuracy:11.4f}")
 
-    averaged.optimizer.finalize_variable_values()  # the averages become the weights, for predict too
     read = averaged.predict(test.inputs, verbose=0).argmax(axis=1)
     counts = confusion(test.targets, read, test.num_classes)
     print(

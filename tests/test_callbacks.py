@@ -1,11 +1,8 @@
-"""Callbacks against the real Keras: the same calls in the same order, the same decisions, the same files."""
+"""Callbacks against the real Keras: the same calls in the same order, the same decisions."""
 
 from __future__ import annotations
 
-import csv
 import math
-import re
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,24 +10,16 @@ import numpy as np
 import pytest
 
 import dougong as dg
+from callback_cases import SEQUENCES, Script, X, Y, network
 from closeness import close
 from dougong.core.errors import ConfigError, UnknownNameError
 from dougong.training.callbacks.monitor import Monitor
-
-X = np.random.default_rng(0).standard_normal((20, 4)).astype("float32")
-Y = np.random.default_rng(1).integers(0, 3, 20)
 
 HOOKS = [
     f"on_{what}_{when}"
     for what in ("train", "epoch", "train_batch", "test", "test_batch", "predict", "predict_batch")
     for when in ("begin", "end")
 ]
-
-
-def network(k: Any) -> Any:
-    model = k.Sequential([k.Input((4,)), k.layers.Dense(3, activation="softmax")])
-    model.compile(k.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    return model
 
 
 def recorder(k: Any, seen: list[Any], **extra: Any) -> Any:
@@ -135,48 +124,6 @@ def test_batch_logs_are_running_means_as_in_keras() -> None:
 # ── A scripted run: logs are made up, decisions compared ────────────────────────────────────────────────────────────
 
 
-class Script:
-    """A model whose epochs do nothing but number its one weight; logs come from a script."""
-
-    def __init__(self, k: Any) -> None:
-        self.inner = k.Sequential([k.Input((1,)), k.layers.Dense(1, use_bias=False)])
-        self.inner.compile(k.optimizers.SGD(1.0), "mse", metrics=["mae"])
-        self.inner.evaluate(np.ones((2, 1), "float32"), np.ones((2, 1), "float32"), verbose=0)  # binds the metrics
-
-    def run(self, callback: Any, name: str, values: list[float]) -> dict[str, Any]:
-        model = self.inner
-        callback.set_params({"epochs": len(values), "verbose": 0, "steps": 1})
-        callback.set_model(model)
-        model.stop_training = False
-        callback.on_train_begin({})
-        rates, epoch = [], -1
-        for epoch, value in enumerate(values):
-            callback.on_epoch_begin(epoch, {})
-            model.set_weights([np.full((1, 1), float(epoch), "float32")])
-            callback.on_epoch_end(epoch, {"loss": 1.0, name: value})
-            rates.append(float(model.optimizer.learning_rate))
-            if model.stop_training:
-                break
-        callback.on_train_end({})
-        names = ("stopped_epoch", "best_epoch", "wait", "best", "cooldown_counter")
-        state = {n: getattr(callback, n) for n in names if hasattr(callback, n)}
-        best = state.pop("best", None)
-        return state | {
-            "best": None if best is None else float(best),
-            "last": epoch,
-            "weight": float(model.get_weights()[0][0, 0]),
-            "rates": np.round(rates, 8).tolist(),
-        }
-
-
-SEQUENCES = {
-    "falls": [5.0, 4.0, 3.0, 2.0, 1.0],
-    "rises": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
-    "turns": [5.0, 3.0, 2.0, 2.5, 2.4, 2.2, 1.9, 3.0, 3.0, 3.0],
-    "creeps": [1.0, 0.99, 0.98, 0.97, 0.96, 0.95, 0.94, 0.5, 0.5, 0.5],
-    "flat": [1.0] * 7,
-    "jumps": [9.0, 1.0, 9.0, 9.0, 0.9, 9.0, 9.0, 9.0, 9.0, 0.1],
-}
 STOPPING = [
     {},
     {"patience": 2},
@@ -295,150 +242,6 @@ def test_the_scheduler_takes_numbers_of_any_kind_and_refuses_others() -> None:
         model.fit(X, Y, verbose=0, callbacks=[dg.callbacks.LearningRateScheduler(lambda epoch: "fast")])
     with pytest.raises(ConfigError, match="factor must be below 1"):
         dg.callbacks.ReduceLROnPlateau(factor=1.0)
-
-
-# ── Files ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def names_of(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("pattern", "options"),
-    [
-        ("{epoch:02d}.keras", {}),
-        ("{epoch:02d}.weights.h5", {"save_weights_only": True}),
-        ("e{epoch}-b{batch}.weights.h5", {"save_weights_only": True, "save_freq": 2}),
-        ("e{epoch}-b{batch}.weights.h5", {"save_weights_only": True, "save_freq": 4}),
-        ("e{epoch}.weights.h5", {"save_weights_only": True, "save_freq": 1}),
-        ("best.weights.h5", {"save_weights_only": True, "save_best_only": True, "monitor": "loss"}),
-    ],
-)
-def test_checkpoints_have_keras_names(pattern: str, options: dict[str, Any], tmp_path: Path) -> None:
-    for k in (keras, dg):
-        folder = tmp_path / k.__name__
-        folder.mkdir()
-        callback = k.callbacks.ModelCheckpoint(str(folder / pattern), **options)
-        network(k).fit(X, Y, batch_size=8, epochs=3, verbose=0, callbacks=[callback])
-    assert names_of(tmp_path / "dougong") == names_of(tmp_path / "keras")
-
-
-@pytest.mark.parametrize("values", SEQUENCES.values(), ids=SEQUENCES)
-@pytest.mark.parametrize("options", [{}, {"mode": "max"}, {"initial_value_threshold": 2.3}])
-def test_only_the_best_is_saved_at_the_same_epochs_as_in_keras(
-    values: list[float], options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    saved: list[list[str]] = []
-    for k in (keras, dg):
-        script, files = Script(k), []
-        monkeypatch.setattr(
-            script.inner, "save", lambda path, files=files, **_: files.append(Path(path).name), raising=False
-        )
-        callback = k.callbacks.ModelCheckpoint("of-{epoch}.keras", save_best_only=True, **options)
-        if k is keras:
-            callback._set_model = callback.set_model
-            callback.set_model(script.inner)
-            callback._set_monitor_op()
-        script.run(callback, "val_loss", values)
-        saved.append(files)
-    assert saved[1] == saved[0]
-
-
-def test_a_checkpoint_is_the_model_at_that_epoch(tmp_path: Path) -> None:
-    model = network(dg)
-    weights: list[Any] = []
-    model.fit(
-        X, Y, epochs=3, verbose=0, validation_data=(X, Y),
-        callbacks=[
-            dg.callbacks.ModelCheckpoint(tmp_path / "new" / "net-{epoch}-{val_loss:.3f}.keras"),
-            dg.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: weights.append(model.get_weights())),
-        ],
-    )  # fmt: skip
-    for epoch, want in enumerate(weights):
-        (path,) = (tmp_path / "new").glob(f"net-{epoch + 1}-*.keras")
-        for mine, theirs in zip(dg.models.load_model(path).get_weights(), want, strict=True):
-            close(mine, theirs, because=f"epoch {epoch + 1}", tolerance=0)
-
-
-def test_wrong_checkpoints_are_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"\.keras"):
-        dg.callbacks.ModelCheckpoint(tmp_path / "net.pt")
-    with pytest.raises(ConfigError, match=r"\.weights\.h5"):
-        dg.callbacks.ModelCheckpoint(tmp_path / "net.keras", save_weights_only=True)
-    with pytest.raises(ConfigError, match="save_freq"):
-        dg.callbacks.ModelCheckpoint(tmp_path / "net.keras", save_freq="batch")
-    with pytest.raises(ConfigError, match="'val_acc', which is not logged; there are"):
-        network(dg).fit(X, Y, verbose=0, callbacks=[dg.callbacks.ModelCheckpoint(tmp_path / "{val_acc}.keras")])
-
-
-@pytest.mark.parametrize("validation", [None, (X, Y)])
-@pytest.mark.parametrize("separator", [",", ";"])
-def test_the_csv_file_is_keras_file(validation: Any, separator: str, tmp_path: Path) -> None:
-    texts = []
-    for k in (keras, dg):
-        path = tmp_path / f"{k.__name__}.csv"
-        logger = k.callbacks.CSVLogger(str(path), separator=separator)
-        network(k).fit(X, Y, epochs=3, verbose=0, validation_data=validation, callbacks=[logger])
-        texts.append(path.read_bytes().decode())
-    # The same but for the digits of the numbers.
-    theirs, ours = (re.sub(r"\d+\.\d+(e-?\d+)?", "#", text) for text in texts)
-    assert ours == theirs
-    with (tmp_path / "dougong.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file, delimiter=separator))
-    assert [row["epoch"] for row in rows] == ["0", "1", "2"]
-    assert all(0 < float(row["loss"]) < 10 for row in rows)
-
-
-def test_the_csv_logger_writes_arrays_as_keras_does_and_appends(tmp_path: Path) -> None:
-    for k in (keras, dg):
-        path = tmp_path / f"{k.__name__}.csv"
-        for append in (False, True):
-            logger = k.callbacks.CSVLogger(str(path), append=append)
-            logger.set_model(network(k))
-            logger.on_train_begin()
-            logger.on_epoch_end(0, {"b": 1.5, "a": np.array([0.5, 2.0]), "val_c": 3})
-            logger.on_epoch_end(1, {"b": 2.5, "a": np.array(7.0)})
-            logger.on_train_end()
-    assert (tmp_path / "dougong.csv").read_bytes() == (tmp_path / "keras.csv").read_bytes()
-
-
-def test_tensorboard_files_are_read_by_tensorboard(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard", reason="the tensorboard extra is not installed")
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    model = network(dg)
-    board = dg.callbacks.TensorBoard(tmp_path, histogram_freq=1, update_freq=1, write_steps_per_second=True)
-    history = model.fit(X, Y, batch_size=8, epochs=3, verbose=0, validation_data=(X, Y), callbacks=[board]).history
-    train = EventAccumulator(str(tmp_path / "train")).Reload()
-    held_out = EventAccumulator(str(tmp_path / "validation")).Reload()
-    scalars = {
-        "epoch_loss",
-        "epoch_accuracy",
-        "epoch_learning_rate",
-        "epoch_steps_per_second",
-        "batch_loss",
-        "batch_accuracy",
-    }
-    assert set(train.Tags()["scalars"]) == scalars
-    assert set(held_out.Tags()["scalars"]) == {
-        "epoch_loss", "epoch_accuracy", "evaluation_loss_vs_iterations", "evaluation_accuracy_vs_iterations",
-    }  # fmt: skip
-    events = train.Scalars("epoch_loss")
-    assert [event.step for event in events] == [0, 1, 2]
-    close([event.value for event in events], history["loss"], because="epoch_loss")
-    close([e.value for e in held_out.Scalars("epoch_loss")], history["val_loss"], because="validation")
-    assert [event.step for event in train.Scalars("batch_loss")] == list(range(1, 10))
-    assert [event.step for event in held_out.Scalars("evaluation_loss_vs_iterations")] == [3, 6, 9]
-    assert len(train.Tags()["histograms"]) == 2
-
-
-def test_tensorboard_refuses_what_it_does_not_write() -> None:
-    for options in ({"write_images": True}, {"profile_batch": 2}, {"embeddings_freq": 1}):
-        with pytest.raises(ConfigError, match="scalars and histograms"):
-            dg.callbacks.TensorBoard(**options)
-    with pytest.raises(ConfigError, match="update_freq"):
-        dg.callbacks.TensorBoard(update_freq="step")
 
 
 # ── NaN, functions, lists ───────────────────────────────────────────────────────────────────────────────────────────

@@ -218,7 +218,12 @@ class Layer(Configurable, WeightStore):
             kwargs["training"] = self.training
         if signature.mask and has_mask and "mask" not in signature.names[: len(args)] and kwargs.get("mask") is None:
             kwargs["mask"] = masks
-        outputs = self.call(*args, **kwargs)
+        try:
+            outputs = self.call(*args, **kwargs)
+        except RuntimeError:
+            if not isinstance(first, Tensor) or not self._may_cast(first):
+                raise
+            outputs = self.call(first.to(self.dtype_policy.variable_dtype), *args[1:], **kwargs)
         mask = kwargs.get("mask", masks if has_mask else None)
         outgoing = self.compute_mask(first, mask) if has_mask or mask is not None or self._makes_mask() else None
         if outgoing is not None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dougong.core.events import EpochEnded
 
-__all__ = ["Columns", "clock", "duration", "number"]
+__all__ = ["Columns", "clock", "duration", "milliseconds", "number"]
 
 _NARROWEST = 9  # what a number may need
 
@@ -46,7 +46,7 @@ class Columns:
         if new:
             self._names += new
             yield self._titles()
-        each = _milliseconds(event.seconds / event.steps * 1e3) if event.steps else ""
+        each = milliseconds(event.seconds / event.steps) if event.steps else ""
         yield f"{self.head(epoch)}{duration(event.seconds):>7}  {each:>7}{self.values(event.logs)}".rstrip()
 
     def values(self, logs: Mapping[str, Any]) -> str:
@@ -66,11 +66,15 @@ class Columns:
             titles = [_shortened(name, most) for name in self._names]
             self._widths = [max(_NARROWEST, len(title)) for title in titles]
             if self._limit is None or fixed + sum(self._widths) + 2 * len(titles) <= self._limit:
-                break
-        while self._limit is not None and titles and fixed + sum(self._widths) + 2 * len(titles) > self._limit:
+                return self._joined(titles)
+        while self._limit is not None and titles and fixed + sum(self._widths) + 2 * len(titles) > self._limit - 2:
             titles, self._widths = titles[:-1], self._widths[:-1]
+        return self._joined(titles)
+
+    def _joined(self, titles: Sequence[str]) -> str:
         cells = "".join(f"  {title:>{width}}" for title, width in zip(titles, self._widths))
-        return f"{self.head('epoch')}{'time':>7}  {'ms/step':>7}{cells}"
+        more = " …" if len(titles) < len(self._names) else ""
+        return f"{self.head('epoch')}{'time':>7}  {'ms/step':>7}{cells}{more}"
 
 
 def _shortened(name: str, most: int) -> str:
@@ -85,14 +89,14 @@ def number(value: float) -> str:
     """At most nine characters, four of them significant wherever that is possible.
 
     >>> number(0.25), number(12.34567), number(0.00125), number(1e-7), number(2.5e8)
-    ('0.2500', '12.3457', '0.00125', '1.000e-07', '2.500e+08')
+    ('0.2500', '12.3457', '0.001250', '1.000e-07', '2.500e+08')
     """
     size = abs(value)
     if size == 0 or 0.1 <= size < 1e3 or math.isnan(size) or math.isinf(size):
         return f"{value:.4f}"
     if size < 1e-4 or size >= 1e5:
         return f"{value:.3e}"
-    return f"{value:.4g}" if size < 0.1 else f"{value:.2f}"
+    return f"{value:#.4g}" if size < 0.1 else f"{value:.2f}"
 
 
 def duration(seconds: float) -> str:
@@ -117,5 +121,13 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def _milliseconds(value: float) -> str:
+def milliseconds(seconds: float) -> str:
+    """Three digits of them.
+
+    >>> milliseconds(0.000125), milliseconds(0.0352), milliseconds(2.5)
+    ('0.125', '35.2', '2500')
+    """
+    value = seconds * 1e3
+    if value < 1:
+        return f"{value:.3f}"
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:.0f}"

@@ -53,7 +53,7 @@ class _Term:
             least, most = (float(value) for value in target.aminmax())
             if least < 0 or most > 1:
                 raise DataError(
-                    f"{name} holds values from {least:g} to {most:g}, but binary_crossentropy takes targets from 0 to 1:"
+                    f"{name} holds values from {least:g} to {most:g}, but binary_crossentropy takes 0 to 1:"
                     " number two classes 0 and 1; for more, use sparse_categorical_crossentropy and an output each"
                 )
 

@@ -107,7 +107,7 @@ def work(step: Any, source: Any, model: nn.Module) -> int:
 
 @contextmanager
 def explained(source: Any) -> Iterator[None]:
-    """Errors about shapes tell the data's shapes; those about memory become OutOfMemoryError with a batch size to try."""
+    """Errors about shapes tell the data's shapes; those about memory become OutOfMemoryError, with advice."""
     try:
         yield
     except ShapeError as error:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from dougong.core.errors import ConfigError
 from dougong.core.events import EpochBegan, EpochEnded, Event, StepEnded, TrainEnded
-from dougong.training.columns import Columns, clock, duration, number
+from dougong.training.columns import Columns, clock, duration, milliseconds, number
 
 __all__ = ["Bar"]
 
@@ -34,8 +34,9 @@ class Bar:
         self._epochs, self._live = epochs, live
         self._columns = Columns(f"{epochs}/{epochs}" if fitting else "")
         self._epoch = 0
-        self._began = time.perf_counter()
-        self._written = self._row_written = 0.0
+        self._began = time.perf_counter()  # the epoch, or what else is at work
+        self._task = ""
+        self._written = 0.0
         self._held: EpochEnded | None = None
         self._logs: dict[str, Any] = {}
         self._console: Any = None
@@ -65,7 +66,7 @@ class Bar:
             case StepEnded():
                 self._step_ended(event)
             case EpochBegan():
-                self._epoch, self._began, self._logs = event.epoch, time.perf_counter(), {}
+                self._epoch, self._began, self._task, self._logs = event.epoch, time.perf_counter(), "", {}
             case EpochEnded():
                 self._epoch_ended(event)
             case TrainEnded():
@@ -74,22 +75,28 @@ class Bar:
     # ── The epoch at work ───────────────────────────────────────────────────────────────────────────────────────────
 
     def _due(self) -> bool:
-        """Whether the line at work may be written again."""
-        return self._live and time.perf_counter() - max(self._written, self._began) >= _PAUSE
+        """Whether the line at work may be written; a row that waits goes first."""
+        now = time.perf_counter()
+        if now - self._written < _PAUSE:
+            return False
+        if self._held is not None:
+            self._row(self._held)
+            return False
+        return self._live and now - self._began >= _PAUSE
 
     def _step_ended(self, event: StepEnded) -> None:
-        if self._held is not None and time.perf_counter() - self._row_written >= _PAUSE:
-            self._row(self._held)
         if self._due():
             self._logs = event.logs()
             self._show(event.step + 1, event.steps)
 
-    def working(self, what: str, done: int, total: int | None) -> None:
-        """Show how far ``what`` is."""
+    def working(self, task: str, done: int, total: int | None) -> None:
+        """Show how far ``task`` is."""
+        if task != self._task:
+            self._task, self._began = task, time.perf_counter()
         if self._due():
-            self._show(done, total, what)
+            self._show(done, total)
 
-    def _show(self, done: int, total: int | None, what: str = "") -> None:
+    def _show(self, done: int, total: int | None) -> None:
         self._written = time.perf_counter()
         spent = self._written - self._began
         if total and done:
@@ -99,7 +106,7 @@ class Bar:
         parts = [self._columns.head(self._number()), self._drawn(done / total if total else None)]
         if self._logs:
             parts.append(self._columns.values(self._logs))
-        parts += [f"  {what} {pace}" if what else f"  {pace}"]
+        parts.append(f"  {self._task} {pace}" if self._task else f"  {pace}")
         self._open().update(self._fitted("".join(parts)), refresh=True)
 
     def _number(self) -> str:
@@ -130,7 +137,7 @@ class Bar:
         if self._console is None:
             from rich.console import Console  # lazy: 50 ms that a silent fit need not pay
 
-            self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+            self._console = Console(highlight=False, soft_wrap=False)
             self._columns.fit_to(self._console.width if self._console.is_terminal else None)
         return self._console
 
@@ -138,15 +145,22 @@ class Bar:
 
     def _epoch_ended(self, event: EpochEnded) -> None:
         self._held = event
-        if time.perf_counter() - self._row_written >= _PAUSE:
+        if time.perf_counter() - self._written >= _PAUSE:
             self._row(event)
 
     def _row(self, event: EpochEnded) -> None:
         self._held = None
-        self._written = self._row_written = time.perf_counter()
+        self._written = time.perf_counter()
+        self._out()  # now the columns know how wide they may be
+        if self._display is not None:
+            self._display.update("", refresh=True)  # the epoch is over; the line under the rows must not tell of it any more
+        *head, row = self._columns.rows(f"{event.epoch + 1}/{self._epochs}", event)
+        self._print("".join(f"[bold]{line}[/bold]\n" for line in head) + row)
+
+    def _print(self, markup: str) -> None:
+        """Lines that are cut, not wrapped, where a terminal ends."""
         out = self._out()
-        for line in self._columns.rows(f"{event.epoch + 1}/{self._epochs}", event):
-            out.print(line, style="bold" if line.lstrip().startswith("epoch") else None, markup=False)
+        out.print(markup, no_wrap=True, overflow="ellipsis" if out.is_terminal else "ignore", crop=out.is_terminal)
 
     def _last_words(self, reason: str) -> None:
         if self._held is not None:
@@ -156,9 +170,9 @@ class Bar:
 
     def evaluated(self, logs: dict[str, Any], steps: int, seconds: float) -> None:
         """The one line of an evaluation."""
-        each = f"{number(seconds / steps * 1e3)} ms/step  " if steps else ""
+        each = f"{milliseconds(seconds / steps)} ms/step  " if steps else ""
         shown = "  ".join(f"{name} {number(value)}" for name, value in logs.items() if isinstance(value, float | int))
-        self._out().print(f"[bold]evaluated[/bold]  {duration(seconds)}  {each}{shown}")
+        self._print(f"[bold]evaluated[/bold]  {duration(seconds)}  {each}{shown}")
 
 
 class _Silent(Bar):
