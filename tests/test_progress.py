@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -267,8 +268,6 @@ def test_the_terminal_is_left_in_order_after_an_error(monkeypatch: pytest.Monkey
 
 @pytest.mark.skipif(not hasattr(os, "openpty"), reason="there are no pseudo-terminals here")
 def test_a_real_terminal_shows_the_bar() -> None:
-    import pty
-
     program = """
 import time, numpy as np, dougong as dg
 model = dg.Sequential([dg.Input((4,)), dg.layers.Dense(1)])
@@ -276,21 +275,23 @@ model.compile("sgd", "mse")
 slow = dg.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(0.02))
 model.fit(np.ones((64, 4)), np.ones((64, 1)), batch_size=2, epochs=2, callbacks=[slow])
 """
-    pid, handle = pty.fork()
-    if pid == 0:  # the child
-        os.environ.update(COLUMNS="80", TERM="xterm-256color")
-        os.execv(sys.executable, [sys.executable, "-c", program])
-    shown = b""
-    while True:
-        try:
-            part = os.read(handle, 65536)
-        except OSError:
-            break
-        if not part:
-            break
-        shown += part
-    assert os.waitpid(pid, 0)[1] == 0
+    ours, its = os.openpty()
+    environment = os.environ | {"COLUMNS": "80", "TERM": "xterm-256color", "OMP_NUM_THREADS": "1"}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=its, stdout=its, stderr=its, env=environment
+    ) as process:
+        os.close(its)
+        shown = b"".join(iter(lambda: _read(ours), b""))
+    os.close(ours)
+    assert process.returncode == 0
     text = ESCAPE.sub("", shown.decode())
     assert re.search(r"1/2  ━+╌+ +loss \d", text)
     assert re.search(r"\r *2/2 +\d\.\d s +\d\d\.\d +\d\.\d+", text)
     assert shown.count(b"\x1b[2K") < 40, "some ten writes a second"
+
+
+def _read(terminal: int) -> bytes:
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # how Linux tells that the other side is closed
+        return b""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from typing import Any, ClassVar, NamedTuple, Self, TypedDict
 from weakref import ref
@@ -24,7 +23,7 @@ from dougong.core.symbol import Shape, Symbol, contains_symbol, infer_outputs, r
 from dougong.core.weights import WeightStore, keras_weights
 from dougong.ops import constraints, initializers, regularizers
 
-__all__ = ["REFUSALS", "Layer", "LayerOptions", "forward_pass", "layer_losses"]
+__all__ = ["FORWARD_PASS", "REFUSALS", "Layer", "LayerOptions", "layer_losses"]
 
 # What torch raises for an input that does not fit; `Layer.input_problem` then says what is wrong.
 REFUSALS = (RuntimeError, IndexError, KeyError, TypeError, ValueError)
@@ -100,6 +99,7 @@ class Layer(Configurable, WeightStore):
         self.dtype_policy = dtypes.policy(dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._losses: list[Tensor] = []
+        self._lossy: list[Layer] = []  # the layers below that added to `losses` in the last run
         self._calls: list[ref[Node]] = []
         self._plain = activity_regularizer is None
         if input_dim is not None:
@@ -231,7 +231,7 @@ class Layer(Configurable, WeightStore):
                 if isinstance(output, Tensor) and one is not None:
                     output._keras_mask = one  # type: ignore[attr-defined]
         if self.activity_regularizer is not None:
-            if not _PASS.depth:
+            if FORWARD_PASS.root is None:
                 self._losses.clear()
             for output in leaves(outputs):
                 self.add_loss(self.activity_regularizer(output) / output.shape[0])
@@ -359,7 +359,9 @@ class Layer(Configurable, WeightStore):
         return str(self.dtype_policy.variable_dtype).removeprefix("torch.")
 
     def add_loss(self, loss: Any) -> None:
-        """Add a scalar to the training loss; it counts for the current forward pass."""
+        """Add a scalar to the training loss; it counts for the current run of the model."""
+        if FORWARD_PASS.root is not None:
+            FORWARD_PASS.root._lossy.append(self)
         self._losses.extend(loss if isinstance(loss, list | tuple) else [loss])
 
     @property
@@ -396,30 +398,16 @@ class Layer(Configurable, WeightStore):
 
     def __getstate__(self) -> dict[str, Any]:
         # The last pass's losses hold its graph, which can be neither copied nor pickled; calls are the original's.
-        return self.__dict__ | {"_losses": [], "_calls": []}
+        return self.__dict__ | {"_losses": [], "_lossy": [], "_calls": []}
 
 
-class _Pass(threading.local):
-    """How many models are being run, one within another; the outermost begins with no losses."""
+class ForwardPass(threading.local):
+    """The model that is being run, the outermost of nested ones; what its layers add to the loss counts for one run."""
 
-    depth = 0
-
-
-_PASS = _Pass()
+    root: Layer | None = None
 
 
-@contextmanager
-def forward_pass(module: nn.Module) -> Iterator[None]:
-    """One run of a model: what its layers add with `add_loss` counts for this run only."""
-    if not _PASS.depth:
-        for layer in module.modules():
-            if isinstance(layer, Layer) and layer._losses:
-                layer._losses.clear()
-    _PASS.depth += 1
-    try:
-        yield
-    finally:
-        _PASS.depth -= 1
+FORWARD_PASS = ForwardPass()
 
 
 def _completing(build: Callable[..., None]) -> Callable[..., None]:

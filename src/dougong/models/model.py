@@ -16,7 +16,7 @@ from dougong.core.graph import leaves, map_leaves
 from dougong.core.names import unique_name
 from dougong.core.symbol import Symbol
 from dougong.layers.basic import InputLayer
-from dougong.layers.layer import Layer, forward_pass
+from dougong.layers.layer import FORWARD_PASS, Layer
 from dougong.models.fitting import Fitting
 from dougong.models.graph_config import graph_config
 from dougong.models.program import Program, module_key
@@ -92,8 +92,16 @@ class Model(Fitting, Layer):
     # ── Running ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        with forward_pass(self):
+        if FORWARD_PASS.root is not None:
             return super().forward(*args, **kwargs)
+        FORWARD_PASS.root = self
+        try:
+            for layer in self._lossy:
+                layer._losses.clear()
+            self._lossy.clear()
+            return super().forward(*args, **kwargs)
+        finally:
+            FORWARD_PASS.root = None
 
     def call(self, inputs: Any) -> Any:
         if self._program is None:
@@ -283,7 +291,7 @@ class Model(Fitting, Layer):
         from copy import deepcopy  # lazy: only copies need it
 
         for key, value in self.__dict__.items():
-            copy.__dict__[key] = [] if key == "_calls" else deepcopy(value, memo)
+            copy.__dict__[key] = [] if key in ("_calls", "_lossy", "_losses") else deepcopy(value, memo)
         if copy._program is not None:
             copy._program.note_calls()
         return copy

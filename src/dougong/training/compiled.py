@@ -72,6 +72,11 @@ class Compiled:
         self._steps[kind] = (_signature(model), made)  # making a training step moves the weights
         return made
 
+    def settle(self, kind: str, model: Any) -> None:
+        """Take what tracing itself has changed, such as a layer's count of its calls, for the present state."""
+        if kind in self._steps:
+            self._steps[kind] = (_signature(model), self._steps[kind][1])
+
     def _make(self, kind: str, model: Any) -> Step:
         eager = "run_eagerly=True" if self.run_eagerly else None
         if kind == "predict":

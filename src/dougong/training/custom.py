@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from dougong.core.errors import ConfigError, NonFiniteError
-from dougong.training.objective import number
+from dougong.core.graph import map_leaves
+from dougong.training.objective import as_array, number
 
 __all__ = ["CustomPredict", "CustomStep"]
 
@@ -63,7 +64,10 @@ class CustomPredict(CustomStep):
 
     def __call__(self, batch: tuple[Any, Any, Any]) -> Any:
         with torch.no_grad():
-            return self._function(self.model, batch[0])
+            return map_leaves(as_array, self._function(self.model, batch[0]))
+
+    def at_once(self, x: Any) -> Any:
+        """Nothing is captured: None."""
 
 
 def _keras_data(batch: tuple[Any, Any, Any]) -> Any:

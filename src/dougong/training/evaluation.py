@@ -8,10 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dougong.core.errors import DataError
-from dougong.core.graph import leaves, map_leaves, pack
+from dougong.core.graph import leaves, pack
 from dougong.data import as_source
 from dougong.training.averaging import averaged
 from dougong.training.callbacks import CallbackList
@@ -86,6 +85,15 @@ def predict(
     callbacks: Any,
 ) -> Any:
     """The model's outputs on data as NumPy arrays; see `Model.predict`."""
+    if (
+        isinstance(x, np.ndarray)
+        and x.dtype.kind == "f"
+        and 0 < len(x) <= (batch_size or 32)
+        and not (steps or callbacks)
+    ):
+        outputs = step.at_once(x)
+        if outputs is not None:
+            return outputs
     source = as_source(x, batch_size=batch_size, steps_per_epoch=steps, device=model.device, dtype=model.compute_dtype)
     listeners = CallbackList(callbacks, model, {"verbose": verbose, "epochs": 1, "steps": source.num_batches})
     begins, ends = (listeners.methods(f"on_predict_batch_{when}") for when in ("begin", "end"))
@@ -100,7 +108,7 @@ def predict(
             for index, batch in enumerate(source.epoch(0)):
                 if begins:
                     listeners.call("on_predict_batch_begin", index, {})
-                results.append(map_leaves(_array, step(batch)))
+                results.append(step(batch))
                 bar.working("predicting", index + 1, source.num_batches)
                 if ends:
                     listeners.call("on_predict_batch_end", index, {"outputs": results[-1]})
@@ -111,7 +119,3 @@ def predict(
         return results[0]
     columns = zip(*(leaves(result) for result in results))
     return pack(results[0], [np.concatenate(parts) for parts in columns])
-
-
-def _array(leaf: Tensor) -> np.ndarray:
-    return leaf.detach().cpu().numpy().copy()  # the step will write over it

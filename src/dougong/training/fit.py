@@ -131,6 +131,7 @@ class _CurrentStep:
             step.data = self._source.arrays
             step.expect(self._calls)
             step.prepare(self._source.peek())
+            self._model.compiled.settle("train", self._model)
         return step
 
     def finish(self) -> str:

@@ -16,7 +16,7 @@ from dougong.data import check_labels
 from dougong.losses import Loss
 from dougong.metrics import Metric
 
-__all__ = ["Objective", "by_output", "number"]
+__all__ = ["Objective", "as_array", "by_output", "number"]
 
 _NO_TARGETS = "y is missing: the loss compares outputs with targets; give x and y"
 _BY_SHAPES = ("accuracy", "acc", "crossentropy", "ce")  # names that mean something only beside data
@@ -273,6 +273,11 @@ def _unused(name: str, taken: Mapping[str, Any]) -> str:
     while name in taken:
         name, count = f"{base}_{count}", count + 1
     return name
+
+
+def as_array(leaf: Tensor) -> np.ndarray:
+    """A copy for the user: the next replay writes over the tensor."""
+    return leaf.detach().cpu().numpy().copy()
 
 
 def number(value: Any) -> Any:

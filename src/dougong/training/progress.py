@@ -153,7 +153,9 @@ class Bar:
         self._written = time.perf_counter()
         self._out()  # now the columns know how wide they may be
         if self._display is not None:
-            self._display.update("", refresh=True)  # the epoch is over; the line under the rows must not tell of it any more
+            self._display.update(
+                "", refresh=True
+            )  # the epoch is over; the line under the rows must not tell of it any more
         *head, row = self._columns.rows(f"{event.epoch + 1}/{self._epochs}", event)
         self._print("".join(f"[bold]{line}[/bold]\n" for line in head) + row)
 
