@@ -2,7 +2,6 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-export PYTHONWARNINGS ?= default
 
 .PHONY: setup setup-test demo test check bench clean
 

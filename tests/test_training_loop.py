@@ -250,6 +250,21 @@ def test_evaluate_and_validation_see_the_average_of_the_weights() -> None:
     same(model.get_weights(), seen[-1][1], "at the end the weights are the average")
 
 
+def test_predict_within_fit_shows_the_average_too() -> None:
+    model = regressor(optimizer=dg.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9))
+    pairs: list[Any] = []
+
+    def look(epoch: int, logs: dict[str, Any]) -> None:
+        with model.optimizer.averaged():
+            average = model.get_weights()
+        pairs.append((model.predict(X[:2], verbose=0), X[:2] @ average[0] + average[1]))
+
+    note = dg.callbacks.LambdaCallback(on_epoch_end=look)
+    model.fit(X, T * 2, batch_size=8, epochs=80, verbose=0, callbacks=[note])  # long enough for predict to be captured
+    for got, want in pairs:
+        close(got, want, because="the average")
+
+
 def test_best_weights_are_those_that_validation_saw() -> None:
     model = regressor(optimizer=dg.optimizers.SGD(0.1, use_ema=True, ema_momentum=0.9))
     stopping = dg.callbacks.EarlyStopping(restore_best_weights=True, patience=9)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-__all__ = ["averaged", "finish_average"]
+__all__ = ["averaged", "finish_average", "shows_average"]
 
 
 def averaged(model: Any) -> AbstractContextManager[Any]:
@@ -14,10 +14,13 @@ def averaged(model: Any) -> AbstractContextManager[Any]:
     Outside of `fit` a model shows the weights that it has: `fit` ends with the averages, and what a user sets or loads
     afterwards has no average yet.
     """
+    return model._compiled.optimizer.averaged() if shows_average(model) else nullcontext()
+
+
+def shows_average(model: Any) -> bool:
+    """Whether `averaged` has something to do."""
     compiled = model._compiled
-    if compiled is None or not (compiled.fitting and compiled.optimizer.use_ema and compiled.optimizer.built):
-        return nullcontext()
-    return compiled.optimizer.averaged()
+    return compiled is not None and compiled.fitting and compiled.optimizer.use_ema and compiled.optimizer.built
 
 
 def finish_average(model: Any) -> None:

@@ -50,9 +50,8 @@ class CustomStep:
         self._logs = logs
         loss = logs.get("loss")
         value = math.nan if loss is None else float(loss.detach() if isinstance(loss, Tensor) else loss)
-        if loss is not None and not math.isfinite(value):
-            name = self._function.__name__
-            raise NonFiniteError(f"{name} returned the loss {value}; check its inputs and its learning rate")
+        if loss is not None and not math.isfinite(value) and self._function.__name__ == "train_step":
+            raise NonFiniteError(f"train_step returned the loss {value}; check its inputs and its learning rate")
         return value
 
     def logs(self) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import torch
 from dougong.core.errors import DataError
 from dougong.core.graph import leaves, pack
 from dougong.data import as_source
-from dougong.training.averaging import averaged
+from dougong.training.averaging import averaged, shows_average
 from dougong.training.callbacks import CallbackList
 from dougong.training.preparing import check_axes, explained, in_mode, prepare, work
 from dougong.training.progress import Bar
@@ -89,7 +89,7 @@ def predict(
         isinstance(x, np.ndarray)
         and x.dtype.kind == "f"
         and 0 < len(x) <= (batch_size or 32)
-        and not (steps or callbacks)
+        and not (steps or callbacks or shows_average(model))
     ):
         outputs = step.at_once(x)
         if outputs is not None:
