@@ -81,7 +81,9 @@ def on_terminal(monkeypatch: pytest.MonkeyPatch, width: int = 80) -> Terminal:
     return shown
 
 
-def run(epochs: int, steps: int, seconds: float, logs: dict[str, float], clock: Clock) -> Iterator[Event]:
+def run(
+    epochs: int, steps: int, seconds: float, logs: dict[str, float], clock: Clock, *, every_step: bool = False
+) -> Iterator[Event]:
     """The events of a run whose steps take as long as is said."""
     yield TrainBegan(epochs, steps, "")
     for epoch in range(epochs):
@@ -89,7 +91,7 @@ def run(epochs: int, steps: int, seconds: float, logs: dict[str, float], clock: 
         began = reported = clock.now
         for step in range(steps):
             clock.now += seconds
-            if clock.now - reported > 0.1:
+            if every_step or clock.now - reported > 0.1:
                 reported = clock.now
                 yield StepEnded(epoch, step, steps, lambda: {k: v for k, v in logs.items() if k[:4] != "val_"})
         yield EpochEnded(epoch, logs, clock.now - began, steps)
@@ -124,7 +126,7 @@ def test_at_most_ten_writes_a_second(monkeypatch: pytest.MonkeyPatch, seconds: f
     terminal = on_terminal(monkeypatch)
     bar = Bar.for_verbosity(1, 50, fitting=True)
     with bar:
-        for event in run(50, 20, seconds, LOGS, terminal.clock):
+        for event in run(50, 20, seconds, LOGS, terminal.clock, every_step=True):
             bar.handle(event)
     gaps = np.diff(terminal.times)
     assert (gaps[:-1] > 0.0999).all()  # but for the last row, which is always written

@@ -138,7 +138,7 @@ class Objective:
                 continue
             value = term.loss(target, output, weight)
             if term.tracker is not None:
-                term.tracker.update_state(value.detach())
+                term.tracker.update_state(value.detach(), output.shape[0])
             parts.append(value if term.weight == 1.0 else value * term.weight)
         if not parts:
             if any(term.loss is not None for term in self.terms):
