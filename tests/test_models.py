@@ -277,7 +277,7 @@ def test_names_are_keras_names() -> None:
         (lambda: dg.Sequential([dg.layers.Dense(1)]).summary(), None, ""),
         (lambda: dg.Sequential([dg.layers.Dense(1)]).output_shape, BuildError, "no output"),
         (lambda: small().fit(data(2, 4), data(2, 3)), BuildError, "not compiled"),
-        (lambda: dg.layers.Dens, AttributeError, "Dens"),
+        (lambda: dg.layers.Conv2d, AttributeError, "did you mean .Conv2D"),
         (lambda: dg.optimizer, AttributeError, "did you mean"),
         (lambda: small().compile("adamm", "mse"), UnknownNameError, "adam"),
     ],

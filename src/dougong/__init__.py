@@ -93,11 +93,9 @@ def __getattr__(name: str) -> Any:
     elif name in _OBJECTS:
         found = getattr(importlib.import_module(_OBJECTS[name]), name)
     else:
-        from dougong.core.errors import near_names  # lazy: only a wrong name needs it
+        from dougong.core.errors import no_attribute  # lazy: only a wrong name needs it
 
-        near = near_names(name, [*_MODULES, *_OBJECTS])
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise AttributeError(f"dougong has no {name!r}{hint}")
+        raise no_attribute("dougong", name, [*_MODULES, *_OBJECTS])
     globals()[name] = found
     return found
 

@@ -18,6 +18,7 @@ __all__ = [
     "ShapeError",
     "UnknownNameError",
     "near_names",
+    "no_attribute",
 ]
 
 
@@ -79,6 +80,16 @@ class UnknownNameError(DougongError, ValueError):
         else:
             hint = f"; there are {len(known)}, from {known[0]} to {known[-1]}"
         super().__init__(f"unknown {kind} {name!r}{hint}{' ' + advice if advice else ''}")
+
+
+def no_attribute(module: str, name: str, known: Iterable[str]) -> AttributeError:
+    """What a module's ``__getattr__`` raises for a name that it does not have.
+
+    >>> no_attribute("dg.layers", "Conv2d", ["Conv2D", "Dense"])
+    AttributeError("dg.layers has no 'Conv2d'; did you mean 'Conv2D'?")
+    """
+    near = near_names(name, known)
+    return AttributeError(f"{module} has no {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
 
 
 def near_names(name: str, known: Iterable[str], most: int = 3) -> list[str]:

@@ -1,5 +1,8 @@
 """Layers: the standard blocks, one family a file."""
 
+from typing import NoReturn
+
+from dougong.core.errors import no_attribute
 from dougong.layers.activation import ELU, LeakyReLU, PReLU, ReLU, Softmax
 from dougong.layers.adaptive_pooling import (
     AdaptiveAveragePooling1D,
@@ -228,3 +231,7 @@ __all__ = [
     "multiply",
     "subtract",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise no_attribute("dg.layers", name, __all__)

@@ -6,14 +6,14 @@ A family a file: `regression`, `crossentropy`, `margin`, `focal`, `similarity`, 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from torch import Tensor
 from torch.nn.modules.loss import _Loss as TorchLoss
 
 from dougong.core.config import custom_object_scope, resolve
 from dougong.core.config import serialize as serialize_value
-from dougong.core.errors import ConfigError
+from dougong.core.errors import ConfigError, no_attribute
 from dougong.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -116,6 +116,11 @@ __all__ = [
     "squared_hinge",
     "tversky",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise no_attribute("dg.losses", name, __all__)
+
 
 _CLASS_OF: Mapping[Callable[..., Tensor], type[Loss]] = {
     binary_crossentropy: BinaryCrossentropy,

@@ -7,11 +7,11 @@ A family a file: `reduction`, `accuracy`, `crossentropy`, `margin`, `regression`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from dougong.core.config import custom_object_scope, resolve
 from dougong.core.config import serialize as serialize_value
-from dougong.core.errors import ConfigError
+from dougong.core.errors import ConfigError, no_attribute
 from dougong.core.names import snake_case
 from dougong.metrics.accuracy import (
     Accuracy,
@@ -160,6 +160,11 @@ __all__ = [
     "squared_hinge",
     "top_k_categorical_accuracy",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise no_attribute("dg.metrics", name, __all__)
+
 
 _CLASSES: tuple[type[Metric], ...] = (
     AUC,

@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from dougong.core import config as configs
-from dougong.core.errors import ConfigError
+from dougong.core.errors import ConfigError, no_attribute
 from dougong.optimizers import schedules
 from dougong.optimizers.adagrad import Adadelta, Adagrad
 from dougong.optimizers.adam import Adam, Adamax, AdamW, Nadam
@@ -39,6 +39,11 @@ __all__ = [
     "schedules",
     "serialize",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise no_attribute("dg.optimizers", name, __all__)
+
 
 _CLASSES = (SGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lion, Nadam, RMSprop)
 _BY_NAME: dict[str, type[Optimizer]] = {cls.__name__: cls for cls in _CLASSES}

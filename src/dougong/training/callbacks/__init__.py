@@ -1,5 +1,8 @@
 """Callbacks: listeners to a running fit, with Keras's names and meanings."""
 
+from typing import NoReturn
+
+from dougong.core.errors import no_attribute
 from dougong.training.callbacks.callback import Callback, CallbackList, History, LambdaCallback
 from dougong.training.callbacks.checkpoint import ModelCheckpoint
 from dougong.training.callbacks.logs import CSVLogger, TensorBoard
@@ -19,3 +22,7 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    raise no_attribute("dg.callbacks", name, __all__)
