@@ -10,7 +10,7 @@ import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from closeness import close
-from dougong.core.graph import leaves, map_leaves
+from dougong.core.nested import leaves, map_leaves
 from dougong.core.symbol import Input
 from dougong.layers.layer import Layer
 

@@ -348,3 +348,10 @@ def test_losses_count_for_one_pass() -> None:
 def test_float64_tensors_are_taken_by_float32_layers() -> None:
     model = small()
     close(model(data(2, 4).double()), model(data(2, 4)), because="Keras casts")
+
+
+def test_no_layer_is_stored_under_a_name_that_the_model_needs() -> None:
+    from dougong.models.program import module_key
+
+    taken = [name for name in dir(dg.Model) if not name.startswith("__") and module_key(name) == name]
+    assert not taken

@@ -17,7 +17,7 @@ from torch import Tensor
 import dougong as dg
 from closeness import close
 from dougong.core.config import register_serializable
-from dougong.core.graph import leaves
+from dougong.core.nested import leaves
 from dougong.core.weights import named_weights
 from dougong.layers.layer import Layer
 

@@ -31,7 +31,7 @@ from contract.cases import (
     with_batch,
 )
 from dougong.core.errors import ConfigError, ShapeError
-from dougong.core.graph import leaves, map_leaves
+from dougong.core.nested import leaves, map_leaves
 from dougong.core.weights import keras_weights
 from dougong.training.capture import capture
 

@@ -15,7 +15,7 @@ import dougong as dg
 from closeness import close
 from contract.cases import CASES, LayerCase, built, outputs_of, refill, same
 from dougong.core.config import constructor_names
-from dougong.core.graph import leaves
+from dougong.core.nested import leaves
 from dougong.core.weights import named_weights
 
 torch.set_num_threads(1)

@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import dougong as dg
 from closeness import close
 from contract.cases import ALL, LayerCase, built, each, outputs_of, refill, same
-from dougong.core.graph import leaves
+from dougong.core.nested import leaves
 
 torch.set_num_threads(1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,16 +11,35 @@ from torch import Tensor
 
 from dougong.core.dtypes import torch_dtype
 from dougong.core.errors import BuildError, ShapeError
-from dougong.core.graph import Node, leaves, map_leaves
 from dougong.core.names import unique_name
+from dougong.core.nested import leaves, map_leaves
 
-__all__ = ["Input", "Shape", "Symbol", "contains_symbol", "infer_outputs", "record"]
+__all__ = ["Input", "Node", "Shape", "Symbol", "contains_symbol", "in_order", "infer_outputs", "record"]
 
 Shape = tuple[int | None, ...]
 
 # Unknown axes are run at two sizes; what changes between the runs is unknown in the result too.  Both sizes divide by
 # every power of two and by 3, 5 and 7 that networks stride or split by.
 _SIZES = (1680, 3360)
+
+
+class Node:
+    """One application of ``target``, a layer or a function, to arguments that hold symbols.
+
+    ``outputs`` is the structure of symbols that came out; an input node has no target.
+    """
+
+    __slots__ = ("__weakref__", "args", "kwargs", "outputs", "target")
+
+    def __init__(self, target: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        self.target = target
+        self.args = args
+        self.kwargs = dict(kwargs)
+        self.outputs: Any = None
+
+    def inputs(self) -> Iterator[Symbol]:
+        """The symbols that the call takes."""
+        return (leaf for leaf in leaves((self.args, self.kwargs)) if isinstance(leaf, Symbol))
 
 
 class Symbol:
@@ -203,3 +222,25 @@ def _symbol_from(*runs: Any) -> Any:
         return first
     shape = [a if a == b else None for a, b in zip(first.shape, last.shape, strict=True)]
     return Symbol(shape, first.dtype, name="value")
+
+
+def in_order(outputs: Iterable[Symbol], inputs: Iterable[Symbol] = ()) -> list[Node]:
+    """The nodes that make ``outputs``, each after the ones it needs; the search stops at ``inputs``."""
+    stop = {id(symbol) for symbol in inputs}
+    done: set[int] = set()
+    order: list[Node] = []
+    stack: list[tuple[Node, bool]] = [
+        (symbol.node, False) for symbol in reversed(list(outputs)) if id(symbol) not in stop
+    ]
+    while stack:
+        node, ready = stack.pop()
+        if id(node) in done:
+            continue
+        if ready:
+            done.add(id(node))
+            order.append(node)
+            continue
+        stack.append((node, True))
+        needed = [symbol for symbol in node.inputs() if id(symbol) not in stop]
+        stack.extend((symbol.node, False) for symbol in reversed(needed) if id(symbol.node) not in done)
+    return order

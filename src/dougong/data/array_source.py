@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dougong.data.nested import leaves, map_leaves
+from dougong.core.nested import map_named, named_leaves
 from dougong.data.order import Shuffle, shuffle_into
 from dougong.data.source import Batch, IndexedSource
 
@@ -51,7 +51,7 @@ class ArraySource(IndexedSource):
         self._structure = self.arrays = (x, y, sample_weight)
         self._seed = seed
         # Fortran order, as pandas gives, would make every gather jump through memory.
-        tensors = [tensor.contiguous() for _, tensor in leaves(self._structure)]
+        tensors = [tensor.contiguous() for _, tensor in named_leaves(self._structure)]
         self._move_to = None if device is None or _fits(tensors, device) else device
         if device is not None and self._move_to is None:
             tensors = [tensor.to(device) for tensor in tensors]
@@ -130,7 +130,7 @@ class ArraySource(IndexedSource):
 
     def _assemble(self, tensors: Sequence[Tensor]) -> Batch:
         upcoming = iter(tensors)
-        return map_leaves(lambda _name, _leaf: next(upcoming), self._structure)
+        return map_named(lambda _name, _leaf: next(upcoming), self._structure)
 
 
 def _fits(tensors: Sequence[Tensor], device: torch.device) -> bool:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dougong.core.errors import DataError
-from dougong.data.nested import map_leaves
+from dougong.core.nested import map_named
 
 __all__ = ["is_array", "scalars_to_arrays", "to_tensor", "to_tensors"]
 
@@ -56,7 +56,7 @@ def _is_numbers(structure: Any) -> bool:
 
 def to_tensors(structure: Any, name: str, dtype: torch.dtype | None, device: torch.device | None = None) -> Any:
     """`to_tensor` on every leaf of a nested structure."""
-    return map_leaves(lambda label, leaf: to_tensor(leaf, label, dtype, device), structure, name)
+    return map_named(lambda label, leaf: to_tensor(leaf, label, dtype, device), structure, name)
 
 
 def to_tensor(

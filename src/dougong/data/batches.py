@@ -12,10 +12,10 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 from torch.utils.data import Dataset as TorchDataset
 
 from dougong.core.errors import ConfigError, DataError
+from dougong.core.nested import map_named, named_leaves
 from dougong.data.array_source import ArraySource
 from dougong.data.arrays import is_array, scalars_to_arrays, to_tensors
 from dougong.data.checks import check_lengths
-from dougong.data.nested import leaves, map_leaves
 from dougong.data.order import Shuffle, check_shuffle
 from dougong.data.py_dataset import PyDataset
 from dougong.data.source import Batch, Source, check_count, unpack_batch
@@ -95,7 +95,7 @@ _NAMES = ("x", "y", "sample_weight")
 
 
 def _all_arrays(x: Any) -> bool:
-    found = [leaf for _, leaf in leaves(x)]
+    found = [leaf for _, leaf in named_leaves(x)]
     return bool(found) and all(is_array(leaf) or hasattr(leaf, "tocsr") for leaf in found)
 
 
@@ -113,7 +113,7 @@ def _kind(x: Any) -> str:
         return "generator"
     if x is None or isinstance(x, str | bytes | Mapping | list | tuple) or not isinstance(x, Iterable):
         wrong = next(
-            (f"{name} is a {type(leaf).__name__}" for name, leaf in leaves(x, "x") if not is_array(leaf)), None
+            (f"{name} is a {type(leaf).__name__}" for name, leaf in named_leaves(x, "x") if not is_array(leaf)), None
         )
         raise DataError(
             f"{wrong or f'x is an empty {type(x).__name__}' if x is not None else 'x is None'}; give {_ACCEPTED}."
@@ -156,8 +156,8 @@ def split_validation(x: Any, y: Any, sample_weight: Any, fraction: float) -> tup
         raise DataError(
             f"validation_split={fraction} of {num_samples} samples leaves one part empty; give more samples."
         )
-    first = map_leaves(lambda _name, leaf: _rows(leaf, 0, at), parts)
-    last = map_leaves(lambda _name, leaf: _rows(leaf, at, num_samples), parts)
+    first = map_named(lambda _name, leaf: _rows(leaf, 0, at), parts)
+    last = map_named(lambda _name, leaf: _rows(leaf, at, num_samples), parts)
     return first, last
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from dougong.core.errors import DataError
-from dougong.data.nested import leaves
+from dougong.core.nested import named_leaves
 
 __all__ = ["check_finite", "check_labels", "check_lengths"]
 
@@ -117,7 +117,7 @@ def check_lengths(x: Any, y: Any = None, sample_weight: Any = None) -> int:
     """
     lengths: dict[str, int] = {}
     for structure, name in ((x, "x"), (y, "y"), (sample_weight, "sample_weight")):
-        for label, leaf in leaves(structure, name):
+        for label, leaf in named_leaves(structure, name):
             if len(leaf.shape) == 0:
                 raise DataError(f"{label} is a single number; an array with one row per sample is needed.")
             lengths[label] = int(leaf.shape[0])

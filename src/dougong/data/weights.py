@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from dougong.core.errors import ConfigError, DataError
-from dougong.data.nested import is_nested, leaves, map_leaves, same_structure
+from dougong.core.nested import is_nested, map_named, named_leaves, same_structure
 
 __all__ = ["check_class_weight", "class_weights", "combine_weights"]
 
@@ -78,8 +78,8 @@ def _one_per_output(y: Any, sample_weight: Any) -> Any:
     if is_nested(sample_weight):
         if not same_structure(y, sample_weight):
             raise DataError(
-                f"sample_weight must nest like y, one array per output: y has {[n for n, _ in leaves(y, 'y')]}, "
-                f"sample_weight has {[n for n, _ in leaves(sample_weight, 'sample_weight')]}."
+                f"sample_weight must nest like y, one array per output: y has {[n for n, _ in named_leaves(y, 'y')]}, "
+                f"sample_weight has {[n for n, _ in named_leaves(sample_weight, 'sample_weight')]}."
             )
         return sample_weight
     if sample_weight.ndim > 2 or (sample_weight.ndim == 2 and sample_weight.shape[1] != 1):
@@ -87,4 +87,4 @@ def _one_per_output(y: Any, sample_weight: Any) -> Any:
             f"one sample_weight for several outputs must have shape (N,), got {tuple(sample_weight.shape)}; "
             "for other weights give one array per output."
         )
-    return map_leaves(lambda _name, _leaf: sample_weight, y)
+    return map_named(lambda _name, _leaf: sample_weight, y)

@@ -16,10 +16,10 @@ from torch import Tensor, nn
 from dougong.core import device, dtypes
 from dougong.core.config import Configurable, constructor_names, serialize
 from dougong.core.errors import BuildError, ConfigError, ShapeError, near_names
-from dougong.core.graph import Node, leaves, map_leaves
 from dougong.core.layout import IDENTITY, Layout
 from dougong.core.names import snake_case, unique_name
-from dougong.core.symbol import Shape, Symbol, contains_symbol, infer_outputs, record
+from dougong.core.nested import leaves, map_leaves
+from dougong.core.symbol import Node, Shape, Symbol, contains_symbol, infer_outputs, record
 from dougong.core.weights import WeightStore, keras_weights
 from dougong.ops import constraints, initializers, regularizers
 

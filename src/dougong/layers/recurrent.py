@@ -15,7 +15,7 @@ from torch import Tensor
 
 from dougong.core.config import serialize
 from dougong.core.errors import ConfigError, ShapeError
-from dougong.core.graph import leaves, map_leaves, pack
+from dougong.core.nested import leaves, map_leaves, pack
 from dougong.core.symbol import Shape
 from dougong.layers.layer import Layer, LayerOptions
 from dougong.layers.recurrent_cells import GatedCell, GRUCell, LSTMCell, SimpleRNNCell

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dougong.core.config import deserialize
 from dougong.core.errors import ConfigError
-from dougong.core.graph import map_leaves
+from dougong.core.nested import map_leaves
 from dougong.core.symbol import Shape
 from dougong.layers.layer import Layer, LayerOptions
 from dougong.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell

@@ -1,5 +1,6 @@
 """Models: sequential, functional, subclassed; to and from files."""
 
+from dougong.models import files
 from dougong.models.files import (
     clone_model,
     load_model,
@@ -11,6 +12,9 @@ from dougong.models.files import (
 )
 from dougong.models.model import Model
 from dougong.models.sequential import Sequential
+
+# What saves and loads builds models, so it stands above `Model` and is handed down to it.
+Model.files = files
 
 __all__ = [
     "Model",

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from dougong.core import device as devices
 from dougong.core.errors import BuildError, ConfigError
-from dougong.core.graph import leaves
+from dougong.core.nested import leaves
 from dougong.core.symbol import Symbol
 from dougong.data import as_source
 from dougong.layers.layer import Layer, layer_losses

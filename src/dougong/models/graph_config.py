@@ -14,8 +14,8 @@ import torch
 from dougong.core.config import serialize
 from dougong.core.dtypes import torch_dtype
 from dougong.core.errors import ModelFormatError
-from dougong.core.graph import Node, leaves, map_leaves
-from dougong.core.symbol import Input, Symbol, record
+from dougong.core.nested import leaves, map_leaves
+from dougong.core.symbol import Input, Node, Symbol, record
 from dougong.layers.basic import InputLayer
 from dougong.layers.layer import Layer
 from dougong.models.program import Program

@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from dougong.core import device as devices
 from dougong.core.errors import BuildError, ShapeError, UnknownNameError
-from dougong.core.graph import leaves, map_leaves
 from dougong.core.names import unique_name
+from dougong.core.nested import leaves, map_leaves
 from dougong.core.symbol import Symbol
 from dougong.layers.basic import InputLayer
 from dougong.layers.layer import FORWARD_PASS, Layer
@@ -36,6 +36,7 @@ class Model(Fitting, Layer):
     ((None, 3), 15)
     """
 
+    files: ClassVar[Any]  # the functions that save and load, handed over by `dougong.models`
     _program: Program | None = None
     built_for: dict[str, Any] | None = None  # the first input's shape and dtype, where no symbols say them
 
@@ -271,19 +272,19 @@ class Model(Fitting, Layer):
 
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
         """Write everything to a ``.keras`` file, atomically, with a checksum for each array.   Keras: the same call."""
-        _files().save_model(self, filepath, overwrite, **options)
+        type(self).files.save_model(self, filepath, overwrite, **options)
 
     def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the weights to a ``.weights.h5`` file."""
-        _files().save_weights(self, filepath, overwrite)
+        type(self).files.save_weights(self, filepath, overwrite)
 
     def load_weights(self, filepath: str | os.PathLike[str]) -> None:
         """Fill the weights from a ``.weights.h5`` or ``.keras`` file."""
-        _files().load_weights(self, filepath)
+        type(self).files.load_weights(self, filepath)
 
     def to_json(self, **options: Any) -> str:
         """The structure as JSON; `dg.models.model_from_json` makes a model of it."""
-        return _files().to_json(self, **options)
+        return type(self).files.to_json(self, **options)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         copy = type(self).__new__(type(self))
@@ -304,12 +305,6 @@ def _zeros(shape: Any, dtype: torch.dtype) -> Any:
     if shape and isinstance(shape[0], list | tuple):
         return [_zeros(item, dtype) for item in shape]
     return torch.zeros([size or 1 for size in shape], dtype=dtype, device=devices.default())
-
-
-def _files() -> Any:
-    from dougong.models import files  # lazy: files builds models, so it stands above this module
-
-    return files
 
 
 def _reshape_advice(wanted: tuple[int | None, ...], have: tuple[int | None, ...]) -> str:

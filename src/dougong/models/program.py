@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from functools import cache
 from typing import Any
 
 from torch import Tensor, fx, nn
 
 from dougong.core.errors import BuildError
-from dougong.core.graph import Node, in_order, leaves, map_leaves
-from dougong.core.symbol import Symbol
+from dougong.core.nested import leaves, map_leaves
+from dougong.core.symbol import Node, Symbol, in_order
 from dougong.layers.layer import Layer
 
 __all__ = ["Program", "module_key"]
+
+
+# What `Model` has beyond `Layer`, which no layer may be stored as; a test compares.
+_OWN = frozenset(
+    """
+_adopt _compiled _flat_inputs _graph_or_refuse _input_layers _one_batch _predicting _program _step_on
+built_for check_inputs compiled compute_dtype compute_loss compute_metrics device evaluate files fit get_layer
+get_metrics_result has_own_step history input_names input_shape inputs is_complete known_inputs
+known_output_names layers load_weights loss loss_for_step metrics metrics_names optimizer output_names
+output_shape outputs own_metrics predict predict_on_batch predict_step reset_metrics save save_weights source
+stop_evaluating stop_training summary test_on_batch test_step to_json train_on_batch train_step
+""".split()
+)
 
 
 def module_key(name: str) -> str:
@@ -24,14 +36,7 @@ def module_key(name: str) -> str:
     ('block_1', 'output_')
     """
     key = name.replace(".", "_")
-    return f"{key}_" if key in _model_attributes() else key
-
-
-@cache
-def _model_attributes() -> frozenset[str]:
-    from dougong.models.model import Model  # lazy: model stands above program
-
-    return frozenset(dir(Model))
+    return f"{key}_" if key in _OWN or hasattr(Layer, key) else key
 
 
 class Program:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dougong.core.config import serialize
 from dougong.core.errors import BuildError, ConfigError
-from dougong.core.graph import leaves
+from dougong.core.nested import leaves
 from dougong.core.symbol import Input, Symbol
 from dougong.layers.basic import InputLayer, TorchModuleWrapper
 from dougong.layers.layer import Layer

@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from dougong.core.errors import ConfigError
-from dougong.core.graph import leaves, map_leaves
+from dougong.core.nested import leaves, map_leaves
 from dougong.core.symbol import Symbol
 from dougong.core.weights import keras_weights
 from dougong.layers.layer import Layer

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dougong.core.errors import ConfigError, NonFiniteError
-from dougong.core.graph import map_leaves
+from dougong.core.nested import map_leaves
 from dougong.training.objective import as_array, number
 
 __all__ = ["CustomPredict", "CustomStep"]

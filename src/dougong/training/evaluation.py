@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from dougong.core.errors import DataError
-from dougong.core.graph import leaves, pack
+from dougong.core.nested import leaves, pack
 from dougong.data import as_source
 from dougong.training.averaging import averaged, shows_average
 from dougong.training.callbacks import CallbackList

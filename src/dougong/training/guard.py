@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from dougong.core.errors import DataError, NonFiniteError
-from dougong.core.graph import leaves
+from dougong.core.nested import leaves, named_leaves
 from dougong.data import check_finite
-from dougong.data.nested import leaves as named_leaves
 
 __all__ = ["diagnose"]
 

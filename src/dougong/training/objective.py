@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dougong import losses, metrics
 from dougong.core.errors import ConfigError, DataError, UnknownNameError
-from dougong.core.graph import leaves
+from dougong.core.nested import leaves
 from dougong.data import check_labels
 from dougong.losses import Loss
 from dougong.metrics import Metric

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dougong.core.errors import DataError, OutOfMemoryError, ShapeError
-from dougong.core.graph import leaves, map_leaves
-from dougong.data.nested import leaves as named_leaves
+from dougong.core.nested import leaves, map_leaves, named_leaves
 
 __all__ = ["check_axes", "explained", "in_mode", "output_names", "prepare", "try_on", "work"]
 

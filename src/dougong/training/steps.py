@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from dougong.core.errors import ConfigError, DataError
-from dougong.core.graph import leaves, map_leaves, pack
+from dougong.core.nested import leaves, map_leaves, pack
 from dougong.core.weights import KerasWeight, named_weights
 from dougong.optimizers import Optimizer
 from dougong.training.capture import Captured, CaptureError, capture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,7 @@ from dougong.data import Dataset
 from dougong.workbench.builtin import BUILT_IN
 from dougong.workbench.report import Report
 from dougong.workbench.runs import Record
-
-if TYPE_CHECKING:
-    from dougong.workbench.train import Verdict
+from dougong.workbench.scores import Verdict
 
 __all__ = ["describe_run", "summary_text"]
 

@@ -6,6 +6,7 @@ Confusion, ROC and the coefficient of determination are scikit-learn's.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 __all__ = [
     "ClassScore",
+    "Verdict",
     "as_labels",
     "as_probabilities",
     "best_epoch",
@@ -33,6 +35,19 @@ class ClassScore:
     precision: float
     recall: float
     f1: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the trained model, read back from its file, does on the test part."""
+
+    y_pred: np.ndarray
+    """Probabilities ``[N, K]`` or values ``[N, T]``."""
+    scores: Mapping[str, float]
+    read_back: str
+    """The line of Python that was executed to get ``y_pred``."""
+    difference: float
+    """The largest difference to the model in memory."""
 
 
 def as_probabilities(outputs: np.ndarray, *, logits: bool = False) -> np.ndarray:

@@ -31,10 +31,10 @@ from dougong.training.callbacks import Callback
 from dougong.workbench import builtin, networks
 from dougong.workbench.builtin import BUILT_IN, Recipe
 from dougong.workbench.runs import Record, describe_data, environment, history_csv
-from dougong.workbench.scores import best_epoch, headline, score
+from dougong.workbench.scores import Verdict, best_epoch, headline, score
 from dougong.workbench.storage import new_folder, write_text
 
-__all__ = ["TrainRequest", "TrainResult", "Verdict", "train"]
+__all__ = ["TrainRequest", "TrainResult", "train"]
 
 _FOR_OWN_MODELS = Recipe("", epochs=50, batch_size=32, learning_rate=None)
 Say = Callable[[str], None]
@@ -70,19 +70,6 @@ class TrainRequest:
     def keeps_optimizer(self) -> bool:
         """Whether a program's own optimizer stands."""
         return self.optimizer is None and self.learning_rate is None
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What the trained model, read back from its file, does on the test part."""
-
-    y_pred: np.ndarray
-    """Probabilities ``[N, K]`` or values ``[N, T]``."""
-    scores: Mapping[str, float]
-    read_back: str
-    """The line of Python that was executed to get ``y_pred``."""
-    difference: float
-    """The largest difference to the model in memory."""
 
 
 @dataclass(frozen=True)
