@@ -14,7 +14,7 @@ from dougong.core.nested import leaves, pack
 from dougong.data import as_source
 from dougong.training.averaging import averaged, shows_average
 from dougong.training.callbacks import CallbackList
-from dougong.training.preparing import check_axes, explained, in_mode, prepare, work
+from dougong.training.preparing import check_axes, explained, in_mode, prepare
 from dougong.training.progress import Bar
 from dougong.training.threads import threads_for, use_threads
 
@@ -59,7 +59,7 @@ def run_test(
     index = -1
     with explained(source), in_mode(model, False), averaged(model):
         step.prepare(source.peek())
-        with use_threads(threads_for(work(step, source, model) // 3, torch.get_num_threads())):
+        with use_threads(threads_for(step.work(source.peek()), torch.get_num_threads())):
             for index, batch in enumerate(source.epoch(0)):
                 if begins:
                     listeners.call("on_test_batch_begin", index, {})
@@ -104,7 +104,7 @@ def predict(
     with explained(source), in_mode(model, False), averaged(model), bar:
         check_axes(model, source)
         step.prepare(source.peek())
-        with use_threads(threads_for(work(step, source, model) // 3, torch.get_num_threads())):
+        with use_threads(threads_for(step.work(source.peek()), torch.get_num_threads())):
             for index, batch in enumerate(source.epoch(0)):
                 if begins:
                     listeners.call("on_predict_batch_begin", index, {})

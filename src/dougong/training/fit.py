@@ -17,7 +17,7 @@ from dougong.training.callbacks import CallbackList, History, TerminateOnNaN
 from dougong.training.evaluation import run_test
 from dougong.training.keeping import BestWeights
 from dougong.training.loop import Control, train
-from dougong.training.preparing import explained, in_mode, prepare, try_on, work
+from dougong.training.preparing import explained, in_mode, prepare, try_on
 from dougong.training.progress import Bar
 from dougong.training.threads import threads_for, use_threads
 
@@ -77,7 +77,7 @@ def fit(
             with (
                 control.interruption,
                 bar,
-                use_threads(threads_for(work(step, source, model), torch.get_num_threads())),
+                use_threads(threads_for(step.work(source.peek()), torch.get_num_threads())),
             ):
                 _run(model, current, source, epochs_to_do, control, validation, listeners, bar)
     finally:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dougong.core.errors import DataError, OutOfMemoryError, ShapeError
 from dougong.core.nested import leaves, map_leaves, named_leaves
 
-__all__ = ["check_axes", "explained", "in_mode", "output_names", "prepare", "try_on", "work"]
+__all__ = ["check_axes", "explained", "in_mode", "output_names", "prepare", "try_on"]
 
 
 def prepare(model: Any, source: Any) -> None:
@@ -93,15 +93,6 @@ def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
     finally:
         for module in others:
             module.training = not training
-
-
-def work(step: Any, source: Any, model: nn.Module) -> int:
-    """Multiply-adds of one training step: counted where captured, else six for each weight and row."""
-    if step.multiply_adds:
-        return step.multiply_adds
-    weights = sum(parameter.numel() for parameter in model.parameters())
-    spatial = 100 if any(parameter.ndim >= 4 for parameter in model.parameters()) else 1
-    return 3 * weights * (source.batch_size or 32) * spatial
 
 
 @contextmanager

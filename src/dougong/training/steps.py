@@ -11,23 +11,24 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dougong.core.errors import ConfigError, DataError
+from dougong.core.errors import ConfigError, DataError, ShapeError
 from dougong.core.nested import leaves, map_leaves, pack
 from dougong.core.weights import KerasWeight, named_weights
 from dougong.optimizers import Optimizer
-from dougong.training.capture import Captured, CaptureError, capture
+from dougong.training.capture import Captured, CaptureError, capture, work_of
 from dougong.training.guard import diagnose
 from dougong.training.objective import Objective, as_array, number
+from dougong.training.threads import threads_for, use_threads
 
 __all__ = ["CAPTURE_AFTER", "PredictStep", "Step", "TestStep", "TrainStep"]
 
-CAPTURE_AFTER = 64  # calls of one shape, seen or expected, that make a capture worth its time
+CAPTURE_AFTER = 24  # calls of one shape, seen or expected, that make a capture worth its time
 _MOST_SHAPES = 16  # beyond this the shapes are too varied to hold buffers for each
 
 Batch = tuple[Any, Any, Any]
@@ -38,6 +39,8 @@ class Step(ABC):
 
     ``plan`` is a sentence: how the step runs and, if eagerly, why.
     """
+
+    passes: ClassVar[int] = 1  # how often the arithmetic of the forward pass is done
 
     def __init__(self, model: Any, objective: Objective | None = None, *, eager: str | None = None) -> None:
         self.model, self.objective = model, objective
@@ -96,6 +99,12 @@ class Step(ABC):
         key = _key(flat)
         if self._refused is None and key not in self._captured and self.expected >= CAPTURE_AFTER:
             self._capture(key, batch, flat)
+
+    def work(self, batch: Batch) -> int:
+        """Multiply-adds of one call on a batch like this: counted where captured, else from a run on two rows."""
+        if not self.multiply_adds:
+            self.multiply_adds = self.passes * _forward_work(self.model, batch[0])
+        return self.multiply_adds
 
     def _replay(self, batch: Batch) -> tuple[Tensor, ...] | None:
         """The captured function's outputs, or None if this shape runs eagerly."""
@@ -170,6 +179,8 @@ class TrainStep(Step):
 
     ``step(batch)`` returns the loss as a float.   Raises: NonFiniteError before the weights change.
     """
+
+    passes = 3
 
     def __init__(
         self,
@@ -301,7 +312,10 @@ class PredictStep(Step):
     def at_once(self, x: np.ndarray) -> Any:
         """The outputs if this shape is captured, so that nothing is left to prepare; else None."""
         tensor = torch.from_numpy(x).to(self.model.device, self.model.compute_dtype)
-        return self((tensor, None, None)) if _key((tensor,)) in self._captured else None
+        if _key((tensor,)) not in self._captured:
+            return None
+        with use_threads(threads_for(self.multiply_adds, torch.get_num_threads())):
+            return self((tensor, None, None))
 
 
 def _refuse_shared(optimizer: Optimizer, parameters: Sequence[Tensor]) -> None:
@@ -318,6 +332,8 @@ class _State:
     """What a forward pass changes beside its outputs: running means, metrics.  Kept from before each training step."""
 
     _LARGE = 1 << 18  # elements; what is larger and was not changed by the first step is taken for a constant
+
+    passes: ClassVar[int] = 1  # how often the arithmetic of the forward pass is done
 
     def __init__(self, model: nn.Module, objective: Objective | None) -> None:
         metrics = objective.metrics if objective is not None else []
@@ -344,6 +360,17 @@ class _State:
         """Put the copies back."""
         if self.tensors:
             torch._foreach_copy_(self.tensors, self._copies)
+
+
+def _forward_work(model: nn.Module, x: Any) -> int:
+    """Multiply-adds of the forward pass on ``x``; one for each weight and row where the model cannot be recorded."""
+    flat = list(leaves(x))
+    few = [leaf[:2] for leaf in flat]
+    try:
+        counted = work_of(lambda *tensors: tuple(leaves(model(pack(x, tensors)))), few)
+    except (CaptureError, ShapeError):
+        counted = len(few[0]) * sum(parameter.numel() for parameter in model.parameters())
+    return counted * len(flat[0]) // max(1, len(few[0]))
 
 
 def _flat(batch: Batch) -> Sequence[Tensor]:

@@ -5,8 +5,8 @@ nothing; `plan` writes one line of Python for each kernel that is left, called b
 `buffers` gives every result its place (`placement`); `verify` compares one replay with the traced run.
 """
 
-from dougong.training.capture.captured import Captured, capture
+from dougong.training.capture.captured import Captured, capture, work_of
 from dougong.training.capture.placement import Scratch
 from dougong.training.capture.recording import CaptureError
 
-__all__ = ["CaptureError", "Captured", "Scratch", "capture"]
+__all__ = ["CaptureError", "Captured", "Scratch", "capture", "work_of"]

@@ -24,7 +24,7 @@ from dougong.training.capture.recording import Trace
 from dougong.training.capture.trace import trace
 from dougong.training.capture.verify import verified
 
-__all__ = ["Captured", "capture"]
+__all__ = ["Captured", "capture", "work_of"]
 
 
 def capture(
@@ -70,6 +70,15 @@ def capture(
         verified(recorded, plan, inputs, targets)
     recorded.found.clear()
     return Captured(recorded, plan)
+
+
+def work_of(function: Callable[..., Any], inputs: Sequence[Tensor]) -> int:
+    """Multiply-adds of ``function(*inputs)``, from one run that changes nothing.   Raises: as `capture`.
+
+    >>> work_of(torch.nn.Linear(4, 5), [torch.ones(10, 4)])
+    200
+    """
+    return multiply_adds(trace(function, inputs).calls)
 
 
 class Captured:
