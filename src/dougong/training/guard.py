@@ -17,6 +17,10 @@ from dougong.data import check_finite
 __all__ = ["diagnose"]
 
 _PARTS = ("x", "y", "sample_weight")
+_ADVICE = (
+    " Try a smaller learning rate, clipnorm=1.0 in the optimizer, scaled inputs (a Normalization layer), or"
+    " from_logits=True with a linear last layer."
+)
 
 
 def diagnose(step: Any, batch: tuple[Any, Any, Any], loss: float) -> NonFiniteError:
@@ -33,10 +37,14 @@ def diagnose(step: Any, batch: tuple[Any, Any, Any], loss: float) -> NonFiniteEr
             _bad_weight(step.model) or _bad_output(step, batch) or _bad_data(step.data, batch, ("y", "sample_weight"))
         )
         where = where or "the loss function gave it for finite outputs and targets"
-    return NonFiniteError(
-        f"{what}: {where}. The weights are those before this step. Try a smaller learning rate, clipnorm=1.0 in the"
-        " optimizer, scaled inputs (a Normalization layer), or from_logits=True with a linear last layer."
-    )
+    advice = "" if isinstance(where, _InData) else _ADVICE
+    return NonFiniteError(f"{what}: {where}. The weights are those before this step.{advice}")
+
+
+class _InData(str):
+    """A cause that lies in the data; it says itself what to do."""
+
+    __slots__ = ()
 
 
 def _finite(tensor: Tensor) -> bool:
@@ -57,7 +65,7 @@ def _bad_data(whole: Any, batch: tuple[Any, Any, Any], parts: Iterable[str] = _P
                 try:
                     check_finite(leaf, label)
                 except DataError as error:
-                    return f"{str(error).rstrip('.')}{f' (rows{place})' if place else ''}"
+                    return _InData(f"{str(error).rstrip('.')}{f' (rows{place})' if place else ''}")
     return None
 
 
