@@ -13,6 +13,7 @@ from dougong import optimizers
 __all__ = ["CLASSES", "PATHS", "SHAPES", "ours", "parameters_of", "train", "values_and_gradients"]
 
 CLASSES = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam", "Lion", "Ftrl"]
+CLASSES += ["Adafactor", "Lamb", "Muon", "ScheduleFreeAdamW"]
 SHAPES = [(3, 4), (4,), (2, 3, 5), ()]
 PATHS = ["net/dense/kernel", "net/dense/bias", "net/conv/kernel", "net/scale/gamma"]
 

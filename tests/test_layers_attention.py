@@ -1,4 +1,4 @@
-"""MultiHeadAttention against Keras: masks, causality, several attention axes, gates, scores."""
+"""Attention of heads, grouped or not, against Keras: masks, causality, several attention axes, gates, scores."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from closeness import close
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.symbol import Input
 from dougong.layers.attention import MultiHeadAttention
+from dougong.layers.attention_grouped import GroupQueryAttention
 from dougong.layers.embedding import Embedding
 from keras_twins import numbers, randomize, traced_equals_eager
 
@@ -195,3 +196,97 @@ def test_extremes_and_refusals():
     for refused in ({"num_heads": 0}, {"key_dim": 0}, {"sliding_window": 0}):
         with pytest.raises(ConfigError):
             MultiHeadAttention(**({"num_heads": 1, "key_dim": 1} | refused))
+
+
+# ── What heads, grouped or not, have in common ──────────────────────────────────────────────────────────────────────
+
+KINDS = [
+    (MultiHeadAttention, keras.layers.MultiHeadAttention, {"num_heads": 4, "key_dim": 3}),
+    (GroupQueryAttention, keras.layers.GroupQueryAttention, GROUPED := {
+        "head_dim": 3, "num_query_heads": 4, "num_key_value_heads": 2}),
+]  # fmt: skip
+V6, K7 = numbers(2, 4, 6, seed=1), numbers(2, 4, 7, seed=2)
+OWN_MASK = torch.tensor(np.random.default_rng(0).random((2, 5, 4)) < 0.6)
+
+
+def headed(kind, **options):
+    """Layers of both libraries, with the same random weights."""
+    ours, theirs, base = KINDS[kind]
+    ours, theirs = ours(**base, **options), theirs(**base, **options)
+    ours(*map(torch.tensor, (Q, V6, K7))), theirs(Q, V6, K7)
+    assert [w.name for w in ours.weights] == [w.name for w in theirs.weights]
+    randomize(ours, theirs)
+    return ours, theirs
+
+
+OF_HEADS = [{}, {"use_bias": False}, {"sliding_window": 2}, {"use_gate": True}, {"dropout": 0.3}]
+OF_CALLS = {
+    "plain": {},
+    "scores": {"return_attention_scores": True},
+    "causal": {"use_causal_mask": True},
+    "mask": {"attention_mask": OWN_MASK},
+    "hidden": {"attention_mask": torch.zeros(2, 5, 4)},
+}
+
+
+def masked_call(layer, masks, call):
+    tensors = [torch.tensor(x) for x in (Q, V6, K7)]
+    for tensor, mask in zip(tensors, masks):
+        tensor._keras_mask = mask
+    outputs = layer(*tensors, **call)
+    return outputs if isinstance(outputs, tuple) else (outputs,)
+
+
+@pytest.mark.filterwarnings(r"ignore:[\s\S]*does not support masking:UserWarning")
+@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("options", OF_HEADS)
+@pytest.mark.parametrize("call", OF_CALLS)
+def test_heads_equal_keras(kind, options, call):
+    call = OF_CALLS[call]
+    ours, theirs = headed(kind, **options)
+    both(ours, theirs, Q, V6, K7, **call)
+    assert set(theirs.get_config()) - set(ours.get_config()) <= {"activity_regularizer"}
+    for masks in ((torch.rand(2, 5) < 0.6, torch.rand(2, 4) < 0.6, None), (None, None, torch.rand(2, 4) < 0.6)):
+        got, want = masked_call(ours, masks, call), masked_call(theirs, masks, call)
+        for a, b in zip(got, want, strict=True):
+            close(a, b.detach(), because="with masks", tolerance=2e-5)
+        assert (getattr(got[0], "_keras_mask", None) is None) == (getattr(want[0], "_keras_mask", None) is None)
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+def test_the_activity_penalty_is_that_of_every_projection(kind):
+    ours, theirs = headed(kind, activity_regularizer="l2", use_gate=True)
+    ours(*map(torch.tensor, (Q, V6, K7))), theirs(Q, V6, K7)
+    close(sum(ours.losses), sum(theirs.losses).detach(), because="penalty")
+    assert type(ours).from_config(ours.get_config()).get_config() == ours.get_config()
+
+
+def test_the_initial_spread_counts_all_heads():
+    """As in Keras, 4 heads of 3 are 12 outputs of each input."""
+    for kind in (0, 1):
+        layer, reference = headed(kind)[0], KINDS[kind][1](**KINDS[kind][2])
+        reference(np.zeros((1, 2, 60)), np.zeros((1, 2, 60)))
+        layer = KINDS[kind][0](**KINDS[kind][2])
+        layer(torch.zeros(1, 2, 60), torch.zeros(1, 2, 60))
+        limit = (6 / (60 + 12)) ** 0.5
+        for kernel in (layer.query_dense.weight, reference._query_dense.kernel.value):
+            largest = kernel.detach().abs().max().item()
+            assert 0.97 * limit < largest <= limit
+
+
+def test_grouped_heads_symbols_traces_and_refusals():
+    layer = GroupQueryAttention(**GROUPED)
+    x = torch.tensor(Q)
+    traced_equals_eager(layer, x, x, training=True)
+    out, scores = layer(Input((None, 6)), Input((4, 6)), return_attention_scores=True)
+    assert (out.shape, scores.shape) == ((None, None, 6), (None, 4, None, 4))
+    with pytest.raises(ConfigError, match="must divide num_query_heads"):
+        GroupQueryAttention(3, 4, 3)
+    with pytest.raises(ConfigError, match="head_dim must be an int"):
+        GroupQueryAttention(0, 4, 2)
+    with pytest.raises(ShapeError, match="takes queries"):
+        GroupQueryAttention(**GROUPED)(torch.zeros(2, 3, 4, 5), torch.zeros(2, 3, 4, 5))
+    with pytest.raises(ShapeError, match="needs a value for each key"):
+        GroupQueryAttention(**GROUPED)(x, x, x[:, :3])
+    with pytest.raises(ConfigError, match="flash_attention"):
+        MultiHeadAttention(2, 4, dropout=0.1, flash_attention=True)

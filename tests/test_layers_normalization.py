@@ -1,4 +1,4 @@
-"""Batch, layer and group normalization, Normalization and Rescaling against Keras."""
+"""Batch, layer, group, RMS, unit and spectral normalization, Normalization and Rescaling against Keras."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from hypothesis import strategies as st
 from closeness import close
 from dougong.core.errors import ConfigError, DataError, ShapeError
 from dougong.core.symbol import Input
+from dougong.layers.convolutional import Conv2D
+from dougong.layers.dense import Dense
+from dougong.layers.embedding import Embedding
 from dougong.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
+from dougong.layers.normalization_norms import RMSNormalization, UnitNormalization
+from dougong.layers.normalization_spectral import SpectralNormalization
 from dougong.layers.preprocessing import Normalization, Rescaling
 from keras_twins import compare, numbers, randomize, traced_equals_eager
 
@@ -259,3 +264,101 @@ def test_rescaling_equals_keras():
     pixels = np.arange(6, dtype="uint8").reshape(2, 3)
     close(Rescaling(0.5)(torch.tensor(pixels)), keras.layers.Rescaling(0.5)(pixels), because="integers")
     traced_equals_eager(Rescaling(0.5), torch.tensor(numbers(2, 3)), training=False)
+
+
+# ── Without a mean ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("axis", [-1, [-2, -1], 2])
+def test_rms_normalization_equals_keras(axis):
+    ours, theirs = RMSNormalization(axis, 1e-4), keras.layers.RMSNormalization(axis, 1e-4)
+    compare(ours, theirs, numbers(4, 5, 6))
+    assert [w.name for w in ours.weights] == [w.name for w in theirs.weights] == ["scale"]
+    with torch.no_grad():  # torch's own function
+        close(ours(torch.tensor(numbers(4, 5, 6))), theirs(numbers(4, 5, 6)), because="without a gradient")
+
+
+def test_rms_normalization_of_an_inner_axis_keeps_its_scale_there():
+    layer, x = RMSNormalization(1), numbers(2, 3, 4)
+    layer(torch.tensor(x))
+    scale = np.array([1.0, 2.0, 3.0])
+    layer.set_weights([scale])
+    want = x / np.sqrt((x**2).mean(1, keepdims=True) + 1e-6) * scale[:, None]
+    close(layer(torch.tensor(x)), want, because="by hand")
+
+
+@pytest.mark.parametrize("axis", [-1, 1, [1, 2], (0,)])
+def test_unit_normalization_equals_keras(axis):
+    compare(UnitNormalization(axis), keras.layers.UnitNormalization(axis), numbers(3, 5, 6))
+
+
+@pytest.mark.parametrize("layer", [RMSNormalization(dtype="float64"), UnitNormalization(dtype="float64")])
+def test_own_gradients_are_right_to_the_second_order(layer):
+    x = torch.randn(2, 3, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    layer(x)
+    names = [name for name, _ in layer.named_parameters()]
+
+    def run(x, *weights):
+        return torch.func.functional_call(layer, dict(zip(names, weights)), (x,))
+
+    assert torch.autograd.gradcheck(run, (x, *layer.parameters()))
+    assert torch.autograd.gradgradcheck(run, (x, *layer.parameters()))
+    (own,) = torch.autograd.grad(layer(x).pow(3).sum(), x)
+    close(torch.func.grad(lambda t: layer(t).pow(3).sum())(x.detach()), own, because="torch.func.grad")
+
+
+def test_norms_at_the_extremes():
+    zeros = torch.zeros(2, 3, requires_grad=True)
+    for layer in (RMSNormalization(), UnitNormalization()):
+        y = layer(zeros)
+        assert not y.any() and torch.isfinite(torch.autograd.grad(y.sum(), zeros)[0]).all()
+        assert layer(torch.zeros(0, 3)).shape == (0, 3)
+        traced_equals_eager(layer, torch.tensor(numbers(2, 3)), training=True)
+    frozen, x = RMSNormalization(trainable=False), torch.randn(2, 3, requires_grad=True)
+    assert torch.autograd.grad(frozen(x).sum(), x)[0].shape == (2, 3)
+    with pytest.raises(ConfigError, match="axis must be"):
+        UnitNormalization("last")
+    with pytest.raises(ShapeError, match="has axis 2 but inputs of shape"):
+        RMSNormalization(2)(torch.zeros(2, 3))
+
+
+SPECTRAL = [
+    (lambda: Dense(3), lambda: keras.layers.Dense(3), (2, 4)),
+    (lambda: Conv2D(3, 2), lambda: keras.layers.Conv2D(3, 2), (2, 4, 4, 2)),
+]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "shape"), SPECTRAL)
+@pytest.mark.parametrize("iterations", [1, 3])
+def test_spectral_normalization_equals_keras(ours, theirs, shape, iterations):
+    a, b = SpectralNormalization(ours(), iterations), keras.layers.SpectralNormalization(theirs(), iterations)
+    compare(a, b, numbers(*shape), training=True)
+    assert [w.name for w in a.weights] == [w.name for w in b.weights] == ["kernel", "vector_u", "bias"]
+    for kernel in (np.zeros_like(a.get_weights()[0]), numbers(*a.get_weights()[0].shape)):
+        a.set_weights([kernel, *a.get_weights()[1:]])
+        b.set_weights(a.get_weights())
+        for seed in range(3):
+            x = numbers(*shape, seed=seed)
+            close(a(torch.tensor(x), training=True), b(x, training=True).detach(), because="after another call")
+            for got, want in zip(a.get_weights(), b.get_weights(), strict=True):
+                close(got, want, because="kernel and vector")
+
+
+def test_spectral_normalization_reaches_one_and_takes_embeddings():
+    layer = SpectralNormalization(Embedding(6, 3), power_iterations=50)
+    outputs = layer(torch.tensor([[1, 2]]), training=True)
+    assert outputs.shape == (1, 2, 3) and outputs.dtype is torch.float32
+    close(
+        torch.linalg.matrix_norm(layer.layer.weight.detach(), 2),
+        1.0,
+        because="the largest singular value",
+        tolerance=1e-4,
+    )
+    before = layer.get_weights()
+    layer(torch.tensor([[1, 2]]))
+    for got, want in zip(layer.get_weights(), before, strict=True):
+        close(got, want, because="inference changes nothing", tolerance=0)
+    with pytest.raises(ConfigError, match="power_iterations"):
+        SpectralNormalization(Dense(3), 0)
+    with pytest.raises(ConfigError, match="kernel or embeddings"):
+        SpectralNormalization(RMSNormalization())(torch.zeros(2, 3))

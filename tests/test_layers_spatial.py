@@ -273,7 +273,10 @@ def test_symbols_channels_last_memory_and_tracing(name: str) -> None:
     x = torch.randn(2, *(6, 7, 8)[:rank], 3)
     y = layer(x)
     assert all(rule in (None, size) for rule, size in zip(out.shape, y.shape, strict=True))
-    close(make_fx(layer)(x)(x), y, because=f"{name} traced")
+    weights = {key: weight.detach() for key, weight in layer.named_parameters()}
+    run = lambda given, data: torch.func.functional_call(layer, given, (data,))  # noqa: E731
+    close(make_fx(run)(weights, x)(weights, x), y, because=f"{name} traced")
+    close(torch.export.export(layer, (x,)).module()(x), y, because=f"{name} exported")
     if "Conv2D" in name or "Pooling2D" in name:
         assert y.is_contiguous(), "channels-last memory goes through without copies"
     assert layer(x[:0]).shape == (0, *y.shape[1:]), "an empty batch"

@@ -1,11 +1,14 @@
 """Optimizers against the real Keras over ten steps with every option, and what holds for all of them."""
 
+import inspect
 from contextlib import ExitStack
 
 import keras
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -38,6 +41,11 @@ KINDS = [
     ("Lion", {"beta_1": 0.75}),
     ("Ftrl", {"l1_regularization_strength": 0.5, "l2_regularization_strength": 0.25}),
     ("Ftrl", {"learning_rate_power": -0.25, "beta": 0.5, "l2_shrinkage_regularization_strength": 0.125}),
+    ("Adafactor", {}),
+    ("Adafactor", {"beta_2_decay": -0.5, "clip_threshold": 0.5, "epsilon_2": 0.25}),
+    ("Lamb", {"beta_1": 0.75, "epsilon": 0.01}),
+    ("Muon", {}),
+    ("Muon", {"nesterov": False, "rms_rate": None, "ns_steps": 3, "exclude_layers": ["dense"]}),
 ]
 OPTIONS = [
     {},
@@ -88,12 +96,12 @@ def both(name, options, dtype):
 def compare(optimizer, parameters, theirs, variables, tolerance):
     for parameter, variable in zip(parameters, variables):
         close(parameter, keras.ops.convert_to_numpy(variable), because=variable.path, tolerance=tolerance)
-    state = list(optimizer.state().items())
+    state = optimizer.variables
     assert len(state) == len(theirs.variables)
-    for (name, value), variable in zip(state, theirs.variables):
-        # Keras calls Nadam's product just "variable".
-        assert name == (variable.name if not variable.name.startswith("variable") else "u_product")
-        close(value, keras.ops.convert_to_numpy(variable), because=name, tolerance=tolerance)
+    for own, variable in zip(state, theirs.variables):
+        # Keras calls Nadam's product "variable", the second one "variable_1", and so on.
+        assert own.name == (variable.name if not variable.name.startswith("variable") else "variable")
+        close(own, keras.ops.convert_to_numpy(variable), because=own.path, tolerance=tolerance)
 
 
 # Equal to Keras.
@@ -111,7 +119,7 @@ def test_ten_steps_equal_keras_in_float64(name, options):
     compare(*both(name, options, "float64"), tolerance=3e-7)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Nadam"])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Nadam", "Adafactor", "Lamb", "Muon"])
 @pytest.mark.parametrize("options", OPTIONS[1:], ids=label)
 def test_every_option_equals_keras(name, options):
     extra = {"momentum": 0.5} if name in ("SGD", "RMSprop") else {}
@@ -127,11 +135,8 @@ def test_defaults_order_and_config_are_keras(name):
     assert mine.keys() == theirs.keys()
     for key, value in theirs.items():
         assert mine[key] == (pytest.approx(value) if isinstance(value, float) else value), key
-    positional = list(mine)
-    assert positional[0] == "learning_rate"
-    base = ["weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum"]
-    base += ["ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps", "name"]
-    assert positional[-len(base) :] == base if name != "AdamW" else positional[-9:] == base[1:]
+    keras_order = list(inspect.signature(getattr(keras.optimizers, name).__init__).parameters)
+    assert list(inspect.signature(getattr(optimizers, name).__init__).parameters) == keras_order[:-1]  # but **kwargs
 
 
 def test_averages_after_training_equal_keras():
@@ -200,6 +205,36 @@ def test_constraints_run_after_each_step_as_in_keras():
         close(value, keras.ops.convert_to_numpy(variable), because=variable.name, tolerance=1e-5)
 
 
+NUMBERS = st.floats(0.05, 0.95).map(lambda value: round(value, 3))
+RANDOM = {
+    "SGD": {"momentum": NUMBERS, "nesterov": st.booleans()},
+    "RMSprop": {"rho": NUMBERS, "momentum": NUMBERS, "centered": st.booleans(), "epsilon": st.just(0.01)},
+    "Adam": {"beta_1": NUMBERS, "beta_2": NUMBERS, "amsgrad": st.booleans()},
+    "Nadam": {"beta_1": NUMBERS, "beta_2": NUMBERS},
+    "Lion": {"beta_1": NUMBERS, "beta_2": NUMBERS},
+    "Adafactor": {"beta_2_decay": NUMBERS.map(lambda value: -value), "epsilon_2": NUMBERS, "clip_threshold": NUMBERS},
+    "Lamb": {"beta_1": NUMBERS, "beta_2": NUMBERS, "epsilon": NUMBERS},
+    "Muon": {"momentum": NUMBERS, "nesterov": st.booleans(), "ns_steps": st.integers(1, 6), "adam_lr_ratio": NUMBERS},
+}
+SHARED = {
+    "weight_decay": st.none() | NUMBERS,
+    "global_clipnorm": st.none() | NUMBERS,
+    "use_ema": st.booleans(),
+    "ema_momentum": NUMBERS,
+    "ema_overwrite_frequency": st.none() | st.integers(1, 4),
+    "loss_scale_factor": st.none() | st.sampled_from([0.5, 8.0]),
+    "gradient_accumulation_steps": st.none() | st.integers(2, 4),
+}
+
+
+@pytest.mark.parametrize("name", RANDOM)
+@settings(max_examples=8, deadline=None)
+@given(data=st.data())
+def test_any_settings_equal_keras(name, data):
+    options = data.draw(st.fixed_dictionaries(RANDOM[name] | SHARED))
+    compare(*both(name, options, "float64"), tolerance=2e-6)
+
+
 # What holds for every optimizer.
 
 
@@ -245,13 +280,15 @@ def test_config_rebuilds_and_survives_serialization(name):
     assert type(again) is type(optimizer)
     assert again.get_config() == optimizer.get_config()
     assert again.learning_rate == 0.5
+    if name == "Lamb":  # Keras 3.15 cannot read its own: it is not in its table
+        return
     by_keras = keras.optimizers.deserialize(optimizers.serialize(getattr(optimizers, name)()))
     assert type(by_keras).__name__ == name
     by_us = optimizers.deserialize(keras.optimizers.serialize(by_keras))
     assert type(by_us).__name__ == name
 
 
-@pytest.mark.parametrize("name", CLASSES)
+@pytest.mark.parametrize("name", [name for name in CLASSES if name not in ("Adafactor", "Lamb", "Muon")])
 def test_no_allocation_after_the_first_step(name):
     values, gradients = values_and_gradients()
     options = {"weight_decay": 0.1, "use_ema": True, "clipvalue": 1.0, "gradient_accumulation_steps": 2}

@@ -256,7 +256,7 @@ def test_memory_does_not_grow() -> None:
 
 
 def test_mixed_bfloat16_trains_or_is_refused_with_the_reason() -> None:
-    reason = devices.bfloat16_refusal(devices.default())
+    reason = devices.mixed_refusal(torch.bfloat16, devices.default())
     if reason:
         with pytest.raises(DeviceError, match="bfloat16"):
             dg.config.set_dtype_policy("mixed_bfloat16")
@@ -282,7 +282,7 @@ def test_bfloat16_is_refused_where_it_would_be_slow(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False, raising=False)
     monkeypatch.setattr(devices, "default", lambda: torch.device("cpu"))
-    assert "neither AVX512_BF16 nor AMX" in (devices.bfloat16_refusal(torch.device("cpu")) or "")
+    assert "neither AVX512_BF16 nor AMX" in (devices.mixed_refusal(torch.bfloat16, torch.device("cpu")) or "")
     with pytest.raises(DeviceError, match=r"'mixed_bfloat16' is refused: .*slower; use 'float32'"):
         dg.config.set_dtype_policy("mixed_bfloat16")
 

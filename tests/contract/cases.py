@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 import torch
 
+from contract import cases_preprocessing as preprocessing
+from contract.cases_picture_color import CASES as PICTURE_COLOR
+from contract.cases_picture_geometry import CASES as PICTURE_GEOMETRY
 from contract.layer_case import (
     NOT_KERAS,
     PICTURE,
@@ -221,13 +224,16 @@ CASES: tuple[LayerCase, ...] = (
     *_merging(),
     *_spatial(),
     *_recurrent(),
+    *preprocessing.CASES,
+    *PICTURE_COLOR,
+    *PICTURE_GEOMETRY,
 )
 
 # Public names that are no layers to call, and why.
 WITHOUT_CASE = {
     "Layer": "the base class: its cases are its subclasses",
     "Wrapper": "the base class of wrappers: TimeDistributed is its case",
-}
+} | preprocessing.WITHOUT_CASE
 
 ALL = {case.name: case for case in CASES}
 

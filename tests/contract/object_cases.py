@@ -166,17 +166,22 @@ METRICS = (
 
 OPTIMIZERS = (
     ObjectCase("Adadelta", {"learning_rate": 40.0}),
+    ObjectCase("Adafactor", {"learning_rate": 0.5}),
     ObjectCase("Adagrad", {"learning_rate": 0.5}),
     ObjectCase("Adam", {"learning_rate": 0.1, "amsgrad": True}),
     ObjectCase("AdamW", {"learning_rate": 0.1, "weight_decay": 1e-3}),
     ObjectCase("Adamax", {"learning_rate": 0.1}),
     ObjectCase("Ftrl", {"learning_rate": 0.5}),
+    ObjectCase("Lamb", {"learning_rate": 0.1}),
     ObjectCase("Lion", {"learning_rate": 0.05}),
+    ObjectCase("Muon", {"learning_rate": 0.1}),
     ObjectCase("Nadam", {"learning_rate": 0.1}),
     ObjectCase("RMSprop", {"learning_rate": 0.05, "centered": True, "momentum": 0.5}),
     ObjectCase("SGD", {"learning_rate": 0.05}),
     ObjectCase("SGD", {"learning_rate": 0.02, "momentum": 0.9, "nesterov": True, "clipnorm": 1.0}, note="momentum"),
     ObjectCase("SGD", {"learning_rate": 0.05, "use_ema": True, "gradient_accumulation_steps": 2}, note="average"),
+    ObjectCase("SGD", {"learning_rate": 0.05, "loss_scale_factor": 1.0}, note="scaled"),
+    ObjectCase("ScheduleFreeAdamW", {"learning_rate": 0.2}),
 )
 
 SCHEDULES = (

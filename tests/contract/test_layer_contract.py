@@ -85,7 +85,7 @@ def test_what_cannot_be_saved_says_so(case: LayerCase) -> None:
 def test_an_unknown_argument_is_refused_with_the_near_one(case: LayerCase) -> None:
     own = case.config if isinstance(case.config, Mapping) else {}
     for word in sorted({"name", *own} - {"n"}):
-        message = f"^{case.kind} takes no argument '{word}s'; did you mean '{word}'"
+        message = f"^{getattr(dg.layers, case.kind).__name__} takes no argument '{word}s'; did you mean '{word}'"
         with pytest.raises(ConfigError, match=message):
             case.make(**{f"{word}s": "x"})
 
@@ -260,9 +260,10 @@ def map_two(one: Any, other: Any) -> Iterator[Any]:
 @each()
 def test_training_says_itself(case: LayerCase) -> None:
     layer, args = built(case), case.inputs(4)
+    call = {key: value for key, value in case.call.items() if key != "training"}
     calm = outputs_of(layer, args, **case.call)
-    same(outputs_of(layer, args, training=False, **case.call), calm, "training=False is what a new layer does")
-    moved = outputs_of(layer, args, training=True, **case.call)
+    same(outputs_of(layer, args, training=False, **call), calm, "training=False is what a new layer does")
+    moved = outputs_of(layer, args, training=True, **call)
     assert not any(module.training for module in layer.modules()), "the flag is put back"
     if case.random or case.trains:
         assert any((a != b).any() for a, b in zip(moved, calm)), "training=True changes nothing"
@@ -270,7 +271,7 @@ def test_training_says_itself(case: LayerCase) -> None:
         same(moved, calm, "training=True")
     layer.train()
     if case.random:
-        assert any((a != b).any() for a, b in zip(outputs_of(layer, args, **case.call), calm)), "layer.train()"
+        assert any((a != b).any() for a, b in zip(outputs_of(layer, args, **call), calm)), "layer.train()"
 
 
 # ── Weights ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -322,7 +323,7 @@ def test_frozen_layers_have_no_trainable_weights(case: LayerCase) -> None:
 @pytest.mark.parametrize("how", ["deepcopy", "pickle"])
 def test_copies_are_equal_and_independent(case: LayerCase, how: str) -> None:
     layer, args = built(case), case.inputs(seed=3)
-    layer(*args, training=True, **case.call)
+    layer(*args, **{**case.call, "training": True})
     want = [one.detach().clone() for one in outputs_of(layer, args, **case.call)]
     twin = copy.deepcopy(layer) if how == "deepcopy" else pickle.loads(pickle.dumps(layer))
     same(outputs_of(twin, args, **case.call), want, how, 0)

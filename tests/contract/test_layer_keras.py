@@ -80,7 +80,7 @@ def test_arguments_are_keras_s_in_name_order_and_default(kind: str) -> None:
 
 
 # Keras's fine-tuning and quantization, which are not offered.
-ABSENT = {"lora_rank", "lora_alpha", "quantization_config"}
+ABSENT = {"lora_rank", "lora_alpha", "quantization_config", "gptq_unpacked_column_size"}
 
 
 def arguments(cls: type) -> dict[str, inspect.Parameter]:

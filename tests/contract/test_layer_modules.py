@@ -33,7 +33,7 @@ def test_torch_calls_it_with_other_weights(case: LayerCase) -> None:
 @each([name for name, case in ALL.items() if len(case.on) == 1 and not isinstance(case.on[0], list)])
 def test_it_goes_into_torch_s_sequential(case: LayerCase) -> None:
     layer, args = built(case), case.inputs(seed=3)
-    chain = torch.nn.Sequential(torch.nn.Identity(), layer)
+    chain = torch.nn.Sequential(torch.nn.Identity(), layer).eval()  # picture layers act where nobody says a mode
     same(list(leaves(chain(*args))), outputs_of(layer, args), "within torch.nn.Sequential", 0)
     assert len(list(chain.parameters())) == len(layer.trainable_weights)
 
@@ -42,34 +42,53 @@ def test_it_goes_into_torch_s_sequential(case: LayerCase) -> None:
 
 # Python frames between the user's call and the deepest kernel, where they are more than five, and what they are for.
 RECURRENCE = "a layer around a cell, the cell's recurrence and its autograd function"
+CONVOLVED = "a layer around a cell, and convolutions padded"
 DEEPER = {
     "ActivityRegularization": (6, "the penalty is computed"),
     "AdaptiveMaxPooling1D": (7, "torch's own function for it is three deep"),
     "AdaptiveMaxPooling2D": (7, "torch's own function for it is three deep"),
     "AdaptiveMaxPooling3D": (7, "torch's own function for it is three deep"),
+    "Attention-causal scores": (9, "options in the call, several inputs"),
+    "CenterCrop": (16, "one road for pictures, dicts and symbols, and what is too small is enlarged"),
+    "RandomCrop": (16, "one road for pictures, dicts and symbols, and what is too small is enlarged"),
+    "Resizing": (14, "one road for pictures, dicts and symbols, and five ways to fit"),
+    "AutoContrast": (11, "one road for pictures, dicts and symbols"),
     "Bidirectional": (9, "a recurrent layer within"),
+    "ContrastLimitedAdaptiveHistogramEqualization": (13, "one road for pictures, dicts and symbols, and tiles"),
     "Conv1D-first": (6, "an even kernel needs one zero more at the end than at the beginning"),
     "Conv2D-first": (6, "an even kernel needs one zero more at the end than at the beginning"),
     "Conv3D-first": (6, "an even kernel needs one zero more at the end than at the beginning"),
+    "ConvLSTM1D": (8, CONVOLVED),
+    "ConvLSTM2D": (8, CONVOLVED),
+    "ConvLSTM3D": (8, CONVOLVED),
     "Dense-activity": (6, "the penalty is computed"),
     "Dot-cosine": (7, "torch's own normalize is three deep"),
     "Embedding-masked": (7, "a mask is made"),
     "GRU": (8, RECURRENCE),
     "GRUCell": (10, "two arguments, and one step is a sequence of one"),
+    "GroupQueryAttention": (7, "two inputs, heads, and the kernel"),
+    "GroupQueryAttention-gated": (12, "an option in the call"),
+    "GroupQueryAttention-scores": (11, "an option in the call, and scores without the fused kernel"),
     "LSTM": (7, RECURRENCE),
     "LSTMCell": (8, "two arguments, and one step is a sequence of one"),
     "Masking": (6, "a mask is made"),
     "MultiHeadAttention": (7, "two inputs, heads, and the kernel"),
+    "MultiHeadAttention-activity": (13, "the penalty of each projection is computed"),
+    "MultiHeadAttention-gated": (8, "the gate has an activation"),
     "MultiHeadAttention-scores": (10, "an option in the call, and scores without the fused kernel"),
+    "RMSNormalization": (7, "its autograd function"),
     "RNN": (8, RECURRENCE),
     "RNN-stacked": (11, "nested states of cells upon cells"),
     "ReLU": (7, "torch's arithmetic of a number and a tensor is written in Python"),
     "ReLU-plain": (5, ""),
     "SimpleRNN": (8, RECURRENCE),
     "SimpleRNNCell": (10, "two arguments, and one step is a sequence of one"),
+    "ReversibleEmbedding": (6, "which way is asked first"),
+    "SpectralNormalization": (9, "the layer within is called as a layer"),
     "StackedRNNCells": (12, "two arguments, nested states, cells within"),
     "TimeDistributed": (9, "the layer within is called as a layer"),
     "TorchModuleWrapper": (7, "the module within is called as a module"),
+    "UnitNormalization": (7, "its autograd function"),
 }
 
 

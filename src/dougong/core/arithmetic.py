@@ -11,6 +11,7 @@ from operator import index
 from typing import Any, Literal, cast
 
 from dougong.core.errors import ConfigError
+from dougong.core.settings import SETTINGS
 
 __all__ = [
     "DataFormat",
@@ -86,13 +87,13 @@ def padding_of(value: Any, allowed: Sequence[Padding] = ("valid", "same")) -> Pa
 
 
 def data_format_of(value: str | None) -> DataFormat:
-    """``channels_last`` for None, else the value.   Raises: ConfigError for anything but Keras's two words.
+    """The process's setting for None, else the value.   Raises: ConfigError for anything but Keras's two words.
 
     >>> data_format_of(None)
     'channels_last'
     """
     if value is None:
-        return "channels_last"
+        return cast(DataFormat, SETTINGS.image_data_format)
     name = value.lower() if isinstance(value, str) else value
     if name not in ("channels_last", "channels_first"):
         raise ConfigError(f"data_format must be 'channels_last' or 'channels_first'; got {value!r}")

@@ -133,6 +133,8 @@ def serialize(value: Any) -> Any:
         return value
     if isinstance(value, list | tuple):
         return [serialize(item) for item in value]
+    if isinstance(value, Configurable):  # before Mapping: an OptimizerMap is both
+        return _serialize_object(value)
     if isinstance(value, Mapping):
         return {str(key): serialize(item) for key, item in value.items()}
     if isinstance(value, np.generic):
@@ -143,8 +145,6 @@ def serialize(value: Any) -> Any:
         return list(value)
     if isinstance(value, np.ndarray | torch.Tensor):
         return {"class_name": "__numpy__", "config": {"value": value.tolist(), "dtype": str(np.asarray(value).dtype)}}
-    if isinstance(value, Configurable):
-        return _serialize_object(value)
     if callable(value):
         return _serialize_function(value)
     raise ConfigError(f"{value!r} cannot be written to a config; give plain data or an object with get_config()")

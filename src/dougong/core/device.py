@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 
 import torch
 
 from dougong.core.errors import DeviceError
 
-__all__ = ["bfloat16_refusal", "default", "parse"]
+__all__ = ["default", "mixed_refusal", "parse", "within"]
+
+_CHOSEN: ContextVar[torch.device | None] = ContextVar("device", default=None)
+
+
+def default() -> torch.device:
+    """The device new weights are made on."""
+    return _CHOSEN.get() or _best()
 
 
 @cache
-def default() -> torch.device:
-    """The device new weights are made on."""
+def _best() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+@contextmanager
+def within(name: str | torch.device) -> Iterator[None]:
+    """Within the block weights and tensors are made on this device.   Raises: DeviceError."""
+    device = parse(name)
+    token = _CHOSEN.set(device)
+    try:
+        with device:
+            yield
+    finally:
+        _CHOSEN.reset(token)
 
 
 def parse(name: str | torch.device | None) -> torch.device:
@@ -34,11 +55,13 @@ def parse(name: str | torch.device | None) -> torch.device:
     return device
 
 
-def bfloat16_refusal(device: torch.device) -> str | None:
-    """Why mixed bfloat16 must not be used on ``device``, or None.
+def mixed_refusal(dtype: torch.dtype, device: torch.device) -> str | None:
+    """Why arithmetic in bfloat16 or float16 must not be used on ``device``, or None.
 
     Measured: on a CPU without AVX512_BF16 or AMX, bfloat16 training is 36 times slower than float32.
     """
+    if dtype is torch.float16:
+        return None if device.type == "cuda" else "float16 arithmetic is for GPUs"
     if device.type == "cuda":
         return None if torch.cuda.is_bf16_supported() else "this GPU has no bfloat16 arithmetic"
     if device.type == "cpu":

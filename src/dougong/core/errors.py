@@ -13,6 +13,7 @@ __all__ = [
     "DougongError",
     "ModelFormatError",
     "NonFiniteError",
+    "NotOfferedError",
     "OutOfMemoryError",
     "SaveError",
     "ShapeError",
@@ -52,6 +53,13 @@ class SaveError(DougongError, OSError):
 
 class NonFiniteError(DougongError, ArithmeticError):
     """A loss, activation or gradient became NaN or infinite.  The weights are those before the bad step."""
+
+
+class NotOfferedError(DougongError, ImportError):
+    """A name of Keras's that Dougong does not have: says why, and what to use.
+
+    An ImportError, so that ``from dougong.keras.layers import TFSMLayer`` shows this message and not a general one.
+    """
 
 
 class DeviceError(DougongError, RuntimeError):

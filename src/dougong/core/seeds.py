@@ -7,17 +7,22 @@ import random
 import numpy as np
 import torch
 
-__all__ = ["draw_seed", "set_random_seed"]
+__all__ = ["default_seed", "draw_seed", "set_random_seed"]
+
+# torch is seeded with another number than Python, so that a later ``torch.manual_seed`` of the same one can be told from
+# `set_random_seed`.
+_MARK = 1 << 32
 
 
 def set_random_seed(seed: int) -> None:
     """Seed Python, NumPy and torch.  Same seed, same program, same machine: same numbers.
 
-    Keras: equals ``keras.utils.set_random_seed``.
+    Keras: equals ``keras.utils.set_random_seed``; layers made after it begin with the weights that they have in Keras
+    on torch (see `default_seed`).
     """
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed + _MARK)
 
 
 def draw_seed() -> int:
@@ -27,3 +32,19 @@ def draw_seed() -> int:
     True
     """
     return int(torch.randint(2**31 - 1, ()))
+
+
+def default_seed() -> int:
+    """The seed of an initializer or random layer that was given none.
+
+    After `set_random_seed` it is the one that Keras draws, from Python's generator; after ``torch.manual_seed``, or if
+    nothing was seeded, it comes from torch's.
+
+    >>> set_random_seed(1); first = default_seed(); set_random_seed(1); first == default_seed()
+    True
+    >>> _ = torch.manual_seed(2); first = default_seed(); _ = torch.manual_seed(2); first == default_seed()
+    True
+    """
+    if _MARK <= torch.initial_seed() < 2 * _MARK:
+        return random.randint(1, 10**9)
+    return draw_seed()

@@ -13,6 +13,7 @@ from dougong.core.dtypes import torch_dtype
 from dougong.core.errors import BuildError, ShapeError
 from dougong.core.names import unique_name
 from dougong.core.nested import leaves, map_leaves
+from dougong.core.text import STRING, StringType
 
 __all__ = ["Input", "Node", "Shape", "Symbol", "contains_symbol", "in_order", "infer_outputs", "record"]
 
@@ -57,7 +58,7 @@ class Symbol:
     def __init__(
         self,
         shape: Sequence[int | None],
-        dtype: torch.dtype = torch.float32,
+        dtype: Any = torch.float32,
         *,
         node: Node | None = None,
         name: str | None = None,
@@ -145,12 +146,12 @@ for _name in ("neg", "abs", "invert"):
 def Input(
     shape: Sequence[int | None] | None = None,
     batch_size: int | None = None,
-    dtype: str | torch.dtype | None = None,
+    dtype: str | torch.dtype | StringType | None = None,
     *,
     batch_shape: Sequence[int | None] | None = None,
     name: str | None = None,
 ) -> Symbol:
-    """A symbol for data of ``shape`` (without the batch axis).   Keras: equals ``keras.Input``.
+    """A symbol for data of ``shape`` (without the batch axis); ``dtype="string"`` is text.   Keras: ``keras.Input``.
 
     >>> Input((3,), name="x")
     <Symbol 'x' shape=(None, 3) dtype=float32>
@@ -161,7 +162,8 @@ def Input(
         if isinstance(shape, int):
             raise ShapeError(f"Input's shape must be a tuple, got {shape}; write Input(({shape},))")
         batch_shape = (batch_size, *shape)
-    return Symbol(batch_shape, torch_dtype(dtype), name=name or unique_name("input_layer"))
+    kind = STRING if str(dtype) == "string" else torch_dtype(dtype)
+    return Symbol(batch_shape, kind, name=name or unique_name("input_layer"))
 
 
 def contains_symbol(*structures: Any) -> bool:
@@ -204,12 +206,16 @@ def infer_outputs(function: Callable[..., Any], args: Any, kwargs: Mapping[str, 
 def _run(function: Callable[..., Any], args: Any, kwargs: Mapping[str, Any], size: int, device: str) -> Any:
     def stand_in(leaf: Any) -> Any:
         if isinstance(leaf, Symbol):
+            if leaf.dtype is STRING:
+                raise ShapeError(f"{leaf.name!r} is text; apply TextVectorization, StringLookup or Hashing to it first")
             return torch.zeros([size if n is None else n for n in leaf.shape], dtype=leaf.dtype, device=device)
         return leaf.to(device) if isinstance(leaf, Tensor) else leaf
 
     try:
         with torch.no_grad():
             return function(*map_leaves(stand_in, tuple(args)), **map_leaves(stand_in, dict(kwargs)))
+    except BuildError:
+        raise  # a function that needs values, and says so
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
         shapes = ", ".join(str(leaf.shape) for leaf in leaves((args, dict(kwargs))) if isinstance(leaf, Symbol))
         name = getattr(function, "__name__", type(function).__name__)

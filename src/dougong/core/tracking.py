@@ -7,10 +7,12 @@ from typing import Any, SupportsIndex
 
 from torch import nn
 
+from dougong.core.variable import VariableKeeper, is_trainable
+
 __all__ = ["Holder", "TrackedDict", "TrackedList", "tracked"]
 
 
-class Holder(nn.Module):
+class Holder(VariableKeeper):
     """What tracked containers share: they are modules, which gives ``state_dict`` its names (``blocks.0.weight``)."""
 
     def __init__(self) -> None:
@@ -20,13 +22,15 @@ class Holder(nn.Module):
     def hold(self, items: Iterable[tuple[str, Any]]) -> None:
         self._modules.clear()
         self._parameters.clear()
+        self._buffers.clear()
         for key, item in items:
             key = key.replace(".", "_")
             if isinstance(item, nn.Module):
-                item.train(self.training)
+                if item.training != self.training:
+                    item.train(self.training)
                 self._modules[key] = item
             elif isinstance(item, nn.Parameter):
-                self._parameters[key] = item
+                (self._parameters if is_trainable(item) else self._buffers)[key] = item
 
 
 class TrackedList(list[Any], Holder):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 
 from dougong.core.errors import BuildError, ShapeError
 from dougong.core.layout import IDENTITY, Layout
+from dougong.core.names import in_scope, name_scope
 from dougong.core.tracking import Holder, tracked
+from dougong.core.variable import Variable, VariableKeeper, as_variable, is_trainable, view_of
 
 __all__ = ["KerasWeight", "WeightStore", "keras_weights", "named_weights"]
 
@@ -24,10 +27,18 @@ class KerasWeight(NamedTuple):
     layout: Layout
     regularizer: Callable[[Tensor], Tensor] | None = None
     constraint: Callable[[Tensor], Tensor] | None = None
+    owner: str = ""
 
     @property
     def trainable(self) -> bool:
-        return isinstance(self.tensor, nn.Parameter)
+        """Whether it is one that training may change; freezing a layer does not alter that."""
+        return is_trainable(self.tensor)
+
+    def variable(self) -> Any:
+        """The weight in Keras's words."""
+        seen = view_of(self.tensor, self.layout, self.name, f"{self.owner}/{self.name}" if self.owner else self.name)
+        seen.regularizer, seen.constraint = self.regularizer, self.constraint
+        return seen
 
     def value(self) -> Tensor:
         """The weight in Keras's layout: a view where the layout only permutes axes."""
@@ -47,7 +58,7 @@ class _Spec(NamedTuple):
     constraint: Callable[[Tensor], Tensor] | None
 
 
-class WeightStore(nn.Module):
+class WeightStore(VariableKeeper):
     """A module that knows how Keras sees its weights.  Lists and dicts of modules in its attributes are found."""
 
     def __init__(self, name: str, trainable: bool) -> None:
@@ -57,6 +68,28 @@ class WeightStore(nn.Module):
         self._trainable = trainable
         self._pending: list[_Spec] = []
         self._specs: dict[str, _Spec] = {}
+        self._path: str | None = None
+        self._in_scope = False
+
+    @property
+    def path(self) -> str:
+        """The layer's name behind those of the layers that it was built in; its weights' paths begin with it."""
+        return self._path or self.name
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """Within the block the paths of weights that layers make begin with this one's path."""
+        if self._in_scope:
+            yield
+            return
+        if not self.built:
+            self._path = in_scope(self.name)
+        self._in_scope = True
+        try:
+            with name_scope(self.name):
+                yield
+        finally:
+            self._in_scope = False
 
     def store_weight(
         self,
@@ -68,12 +101,20 @@ class WeightStore(nn.Module):
         regularizer: Callable[[Tensor], Tensor] | None = None,
         constraint: Callable[[Tensor], Tensor] | None = None,
     ) -> Any:
-        """A Parameter (Buffer when not trainable) from ``value`` in Keras's layout; to be assigned to an attribute."""
+        """A Parameter (Buffer when not trainable) from ``value`` in Keras's layout; to be assigned to an attribute.
+
+        In a class of the user's own it is a `Variable`, so that ``self.total.assign_add(…)`` works.
+        """
         name = name or f"weight_{len(self._specs) + len(self._pending)}"
         with torch.no_grad():
             stored = layout.from_keras(value)
             stored = stored.clone() if layout is IDENTITY else stored.contiguous()
-        tensor = nn.Parameter(stored, requires_grad=self._trainable) if trainable else nn.Buffer(stored)
+        if layout is IDENTITY and not type(self).__module__.startswith("dougong."):
+            tensor: Tensor = Variable.around(stored, name, path=f"{self.path}/{name}", trainable=trainable)
+            tensor.regularizer, tensor.constraint = regularizer, constraint
+            tensor.requires_grad_(tensor.requires_grad and self._trainable)
+        else:  # a plain one: torch takes it on its fastest way, and Keras's name gives a view
+            tensor = nn.Parameter(stored, requires_grad=self._trainable) if trainable else nn.Buffer(stored)
         self._pending.append(_Spec(name, tensor, layout, regularizer, constraint))
         return tensor
 
@@ -85,6 +126,8 @@ class WeightStore(nn.Module):
                 attribute = pending.name.replace(".", "_")
                 setattr(self, attribute, pending.tensor)
             self._specs[attribute] = pending._replace(tensor=torch.empty(0))
+            if attribute == pending.name and pending.layout is IDENTITY:
+                as_variable(pending.tensor, pending.name, f"{self.path}/{pending.name}")
         self._pending.clear()
         self.built = True
         if not self._trainable:
@@ -107,6 +150,10 @@ class WeightStore(nn.Module):
                 self._modules[name] = value
                 self.__dict__[name] = value  # found without a search
                 return
+        if type(value) is Variable and not value.trainable:
+            self._parameters.pop(name, None)
+            self._buffers[name] = value
+            return
         if type(value) is Tensor and self.__dict__.get("_pending") and any(p.tensor is value for p in self._pending):
             self.register_buffer(name, value)
             return
@@ -122,7 +169,8 @@ class WeightStore(nn.Module):
         if specs:
             for attribute, spec in specs.items():
                 if spec.name == name:
-                    return spec.layout.to_keras(self.get_parameter_or_buffer(attribute))
+                    tensor = self.get_parameter_or_buffer(attribute)
+                    return KerasWeight(*spec._replace(tensor=tensor), owner=self.path).variable()
         return super().__getattr__(name)
 
     def get_parameter_or_buffer(self, path: str) -> Tensor:
@@ -139,25 +187,26 @@ class WeightStore(nn.Module):
         """This layer's own weights as Keras orders them: trainable ones, then the others, each in creation order."""
         own = [spec._replace(tensor=self.get_parameter_or_buffer(path)) for path, spec in self._specs.items()]
         known = {id(spec.tensor) for spec in own}
-        extra = [(n, t) for n, t in self.named_parameters(recurse=False) if id(t) not in known]
+        variables = [(n, t) for n, t in self._buffers.items() if type(t) is Variable]
+        extra = [(n, t) for n, t in (*self._parameters.items(), *variables) if t is not None and id(t) not in known]
         own += [_Spec(n, t, IDENTITY, None, None) for n, t in extra]
         for wanted in (True, False):
-            yield from (KerasWeight(*spec) for spec in own if isinstance(spec.tensor, nn.Parameter) is wanted)
+            yield from (KerasWeight(*spec, owner=self.path) for spec in own if is_trainable(spec.tensor) is wanted)
 
     @property
-    def weights(self) -> list[Tensor]:
-        """All weights below this layer, in Keras's order and torch's layout."""
-        return [weight.tensor for weight in keras_weights(self)]
+    def weights(self) -> list[Any]:
+        """All weights below this layer as Variables, in Keras's order and layout; `parameters` gives torch's."""
+        return [weight.variable() for weight in keras_weights(self)]
 
     variables = weights
 
     @property
-    def trainable_weights(self) -> list[Tensor]:
-        return [weight.tensor for weight in keras_weights(self) if weight.tensor.requires_grad]
+    def trainable_weights(self) -> list[Any]:
+        return [weight.variable() for weight in keras_weights(self) if weight.tensor.requires_grad]
 
     @property
-    def non_trainable_weights(self) -> list[Tensor]:
-        return [weight.tensor for weight in keras_weights(self) if not weight.tensor.requires_grad]
+    def non_trainable_weights(self) -> list[Any]:
+        return [weight.variable() for weight in keras_weights(self) if not weight.tensor.requires_grad]
 
     trainable_variables = trainable_weights
     non_trainable_variables = non_trainable_weights
@@ -182,7 +231,7 @@ class WeightStore(nn.Module):
 
     def count_params(self) -> int:
         """How many numbers the weights hold, trainable or not."""
-        return sum(weight.numel() for weight in self.weights)
+        return sum(weight.tensor.numel() for weight in keras_weights(self))
 
     @property
     def trainable(self) -> bool:
@@ -209,11 +258,11 @@ def named_weights(module: nn.Module) -> Iterator[tuple[str, KerasWeight]]:
         if not getattr(current, "counts_as_weights", True):
             return
         if isinstance(current, WeightStore):
-            owner = current.name
+            owner = current.path
             own: Iterable[KerasWeight] = current.keras_weights()
         else:
             tensors = (*current.named_parameters(recurse=False), *current.named_buffers(recurse=False))
-            own = (KerasWeight(name, tensor, IDENTITY) for name, tensor in tensors)
+            own = (KerasWeight(name, tensor, IDENTITY, owner=owner) for name, tensor in tensors)
         yield from ((f"{owner}/{weight.name}", weight) for weight in own)
         for name, child in current.named_children():
             yield from walk(child, f"{owner}/{name}" if owner else name)

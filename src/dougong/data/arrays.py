@@ -17,6 +17,7 @@ from torch import Tensor
 
 from dougong.core.errors import DataError
 from dougong.core.nested import map_named
+from dougong.core.text import as_text, is_text
 
 __all__ = ["is_array", "scalars_to_arrays", "to_tensor", "to_tensors"]
 
@@ -30,12 +31,14 @@ def is_array(value: Any) -> bool:
 
 
 def scalars_to_arrays(structure: Any) -> Any:
-    """Lists of plain numbers, however nested, become arrays; lists of arrays stay lists.   Keras: as Keras 2.
+    """Lists of numbers or strings, however nested, become arrays; lists of arrays stay lists.   Keras: as Keras 2.
 
     >>> scalars_to_arrays([[1.0, 2.0], [3.0, 4.0]]).shape
     (2, 2)
     """
     if isinstance(structure, list | tuple):
+        if is_text(structure):
+            return as_text(structure)
         converted = [scalars_to_arrays(item) for item in structure]
         if structure and _is_numbers(structure):
             try:
@@ -54,9 +57,18 @@ def _is_numbers(structure: Any) -> bool:
     return isinstance(structure, Number)
 
 
-def to_tensors(structure: Any, name: str, dtype: torch.dtype | None, device: torch.device | None = None) -> Any:
-    """`to_tensor` on every leaf of a nested structure."""
-    return map_named(lambda label, leaf: to_tensor(leaf, label, dtype, device), structure, name)
+def to_tensors(
+    structure: Any, name: str, dtype: torch.dtype | None, device: torch.device | None = None, *, text: bool = False
+) -> Any:
+    """`to_tensor` on every leaf of a nested structure; where ``text`` may be, it becomes NumPy arrays of strings."""
+
+    def converted(label: str, leaf: Any) -> Any:
+        if text and is_text(leaf):
+            found = as_text(leaf, label)
+            return found[:, None] if hasattr(leaf, "iloc") and found.ndim == 1 else found
+        return to_tensor(leaf, label, dtype, device)
+
+    return map_named(converted, structure, name)
 
 
 def to_tensor(
@@ -137,10 +149,10 @@ def _from_numpy(array: np.ndarray, name: str) -> Tensor:
 
 
 def _not_numbers(array: np.ndarray, name: str) -> str:
-    if array.dtype.kind in "US":
+    if array.dtype.kind in "UST" or (is_text(array) and all(isinstance(item, str | bytes) for item in array.flat)):
         return (
-            f"{name} holds text (for example {str(array.flat[0])!r}); turn classes into numbers first: "
-            f"classes, {name} = np.unique({name}, return_inverse=True)."
+            f"{name} holds text (for example {str(array.flat[0])!r}); begin the model with a TextVectorization or a "
+            f"StringLookup layer, or number classes: classes, {name} = np.unique({name}, return_inverse=True)."
             if array.size
             else f"{name} holds text; numbers are needed."
         )

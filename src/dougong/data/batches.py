@@ -13,13 +13,16 @@ from torch.utils.data import Dataset as TorchDataset
 
 from dougong.core.errors import ConfigError, DataError
 from dougong.core.nested import map_named, named_leaves
+from dougong.core.text import is_text
 from dougong.data.array_source import ArraySource
 from dougong.data.arrays import is_array, scalars_to_arrays, to_tensors
+from dougong.data.batched_samples import BatchedSamples, BatchedSource
 from dougong.data.checks import check_lengths
 from dougong.data.order import Shuffle, check_shuffle
 from dougong.data.py_dataset import PyDataset
 from dougong.data.source import Batch, Source, check_count, unpack_batch
 from dougong.data.stream_source import BatchMaker, IterableSource, PyDatasetSource, TorchDatasetSource
+from dougong.data.text_rows import text_as_rows, with_text
 from dougong.data.weights import check_class_weight, combine_weights
 
 __all__ = ["as_source", "split_validation", "unpack_validation"]
@@ -43,12 +46,14 @@ def as_source(
     seed: int = 0,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = torch.float32,
+    text: bool = False,
 ) -> Source:
     """Anything that Keras's ``fit`` accepts as a source of batches of tensors.
 
-    ``dtype`` is what floats become (None: stay).  Without ``batch_size``, arrays are cut into ``steps_per_epoch``
-    batches, else into batches of 32.  ``shuffle`` concerns arrays, torch Datasets and PyDatasets (whole batches of the
-    latter); what yields batches by itself also orders them by itself.
+    ``dtype`` is what floats become (None: stay).  ``text`` lets x hold strings, which stay NumPy arrays.
+    Without ``batch_size``, arrays are cut into ``steps_per_epoch`` batches, else into batches of 32.  ``shuffle``
+    concerns arrays, torch Datasets and PyDatasets (whole batches of the latter); what yields batches by itself also
+    orders them by itself.
     Raises: DataError for data of an unknown type, unequal length or without numbers; ConfigError for other arguments.
     Keras: the types of ``fit``; besides, torch Datasets and any iterable of batches.
 
@@ -69,18 +74,27 @@ def as_source(
     x = scalars_to_arrays(x)
     if _all_arrays(x):
         y, sample_weight = scalars_to_arrays(y), scalars_to_arrays(sample_weight)
-        parts = [to_tensors(part, name, dtype) for part, name in zip((x, y, sample_weight), _NAMES)]
+        texts = text and any(is_text(leaf) for _, leaf in named_leaves(x))
+        parts = [
+            to_tensors(part, name, dtype, text=texts and name == "x")
+            for part, name in zip((x, y, sample_weight), _NAMES)
+        ]
         num_samples = check_lengths(*parts)
         parts[2] = combine_weights(parts[1], parts[2], weights, dtype)
         if batch_size is None:
             batch_size = math.ceil(num_samples / steps) if steps else _DEFAULT_BATCH_SIZE
-        return ArraySource(
+        inputs = parts[0]
+        parts[0] = text_as_rows(inputs) if texts else inputs
+        source = ArraySource(
             *parts, num_samples=num_samples, batch_size=batch_size, steps_per_epoch=steps, shuffle=shuffle, seed=seed,
             device=device,
         )  # fmt: skip
+        return source if not texts else with_text(source, inputs)
     kind = _kind(x)
     _refuse_targets(kind, y, sample_weight)
-    make = BatchMaker(kind, weights, dtype, device)
+    make = BatchMaker(kind, weights, dtype, device, text=text)
+    if isinstance(x, BatchedSamples) and x.batch_size is not None:
+        return BatchedSource(x, make, steps_per_epoch=steps)
     if kind == "PyDataset":
         return PyDatasetSource(x, make, steps_per_epoch=steps, shuffle=shuffle, seed=seed)
     if kind == "IterableDataset":

@@ -7,12 +7,12 @@ is asked for, since buffers are used again, and it must not be written to, since
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from dougong.core.errors import ConfigError, DataError
 
-__all__ = ["Batch", "IndexedSource", "Source", "check_count", "unpack_batch"]
+__all__ = ["Batch", "IndexedSource", "MappedSource", "Source", "check_count", "unpack_batch"]
 
 Batch = tuple[Any, Any, Any]
 
@@ -37,8 +37,11 @@ class Source(ABC):
         """Batches in one epoch; None while unknown."""
 
     @abstractmethod
-    def epoch(self, index: int) -> Iterator[Batch]:
-        """The batches of epoch ``index``, counted from 0."""
+    def epoch(self, index: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of epoch ``index`` from number ``start`` on, both counted from 0."""
+
+    def advance(self, epochs: range) -> None:  # noqa: B027  not abstract: most sources have nothing to do
+        """Stand where one stands after ``epochs``: nothing to do where any epoch can be had without those before."""
 
     @abstractmethod
     def peek(self) -> Batch:
@@ -65,19 +68,45 @@ class IndexedSource(Source):
     def num_batches(self) -> int | None:
         return self.steps_per_epoch or self.batches_per_pass()
 
-    def epoch(self, index: int) -> Iterator[Batch]:
+    def epoch(self, index: int, start: int = 0) -> Iterator[Batch]:
         steps, length = self.num_batches, self.batches_per_pass()
         if steps is None:
             raise DataError("the data have no end, so an epoch has none; give steps_per_epoch.")
         if length is None:
-            yield from self.batches(0, index * steps, (index + 1) * steps)
+            yield from self.batches(0, index * steps + start, (index + 1) * steps)
             return
-        position, end = index * steps, (index + 1) * steps
+        position, end = index * steps + start, (index + 1) * steps
         while position < end:
-            number, start = divmod(position, length)
-            stop = min(length, start + end - position)
-            yield from self.batches(number, start, stop)
-            position += stop - start
+            number, first = divmod(position, length)
+            stop = min(length, first + end - position)
+            yield from self.batches(number, first, stop)
+            position += stop - first
+
+
+class MappedSource(Source):
+    """The batches of another source, each as ``function`` makes it; ``arrays`` are all samples, where known."""
+
+    def __init__(self, source: Source, function: Callable[[Batch], Batch], arrays: Batch | None) -> None:
+        super().__init__(source.steps_per_epoch)
+        self._source, self._function, self.arrays = source, function, arrays
+        self.batch_size, self.num_samples = source.batch_size, source.num_samples
+
+    @property
+    def num_batches(self) -> int | None:
+        return self._source.num_batches
+
+    @property
+    def exhausted(self) -> bool:  # type: ignore[override]
+        return self._source.exhausted
+
+    def epoch(self, index: int, start: int = 0) -> Iterator[Batch]:
+        return map(self._function, self._source.epoch(index, start))
+
+    def advance(self, epochs: range) -> None:
+        self._source.advance(epochs)
+
+    def peek(self) -> Batch:
+        return self._function(self._source.peek())
 
 
 def unpack_batch(batch: Any) -> Batch:

@@ -31,8 +31,11 @@ class BatchMaker:
         class_weight: Mapping[int, float] | None,
         dtype: torch.dtype | None,
         device: torch.device | None,
+        *,
+        text: bool = False,
     ) -> None:
         self.kind = kind
+        self._text = text
         self._class_weight = class_weight
         self._dtype = dtype
         self._device = device
@@ -40,7 +43,7 @@ class BatchMaker:
     def __call__(self, raw: Any, number: int) -> Batch:
         try:
             x, y, sample_weight = (
-                to_tensors(scalars_to_arrays(part), name, self._dtype, self._device)
+                to_tensors(scalars_to_arrays(part), name, self._dtype, self._device, text=self._text and name == "x")
                 for part, name in zip(unpack_batch(raw), ("x", "y", "sample_weight"))
             )
             check_lengths(x, y, sample_weight)
@@ -66,11 +69,16 @@ class PyDatasetSource(IndexedSource):
     def peek(self) -> Batch:
         return self._make(self._dataset[0], 0)
 
-    def epoch(self, index: int) -> Iterator[Batch]:
+    def epoch(self, index: int, start: int = 0) -> Iterator[Batch]:
         # Objects in Keras's style that are no PyDataset of ours may lack the two.
         getattr(self._dataset, "on_epoch_begin", _nothing)()
-        yield from super().epoch(index)
+        yield from super().epoch(index, start)
         getattr(self._dataset, "on_epoch_end", _nothing)()
+
+    def advance(self, epochs: range) -> None:
+        for _ in epochs:
+            getattr(self._dataset, "on_epoch_begin", _nothing)()
+            getattr(self._dataset, "on_epoch_end", _nothing)()
 
     def batches(self, number: int, start: int, stop: int) -> Iterator[Batch]:
         count, indices = self.batches_per_pass(), range(start, stop)
@@ -162,7 +170,18 @@ class IterableSource(Source):
             self._waiting.append(found)
         return self._make(self._waiting[0], 0)
 
-    def epoch(self, index: int) -> Iterator[Batch]:
+    def epoch(self, index: int, start: int = 0) -> Iterator[Batch]:
+        batches = self._epoch(index)
+        for _ in range(start):  # at once, not when the first batch is asked for: reading may draw random numbers
+            next(batches, None)
+        return batches
+
+    def advance(self, epochs: range) -> None:
+        for index in epochs:
+            for _ in self._epoch(index):
+                pass
+
+    def _epoch(self, index: int) -> Iterator[Batch]:
         if self.exhausted:
             raise DataError(
                 f"the {self._make.kind} ran out of data before epoch {index + 1}: it can be read only once. Give one "

@@ -16,13 +16,15 @@ __all__ = ["Bundle", "digest"]
 class Bundle:
     """``config`` is a serialized model; ``weights`` maps Keras's variable paths to arrays in Keras's layout.
 
-    ``optimizer`` maps the optimizer's state names to arrays; ``metadata`` says who wrote it and when.
+    ``optimizer`` maps the optimizer's state names to arrays; ``metadata`` says who wrote it and when; ``assets`` are
+    the files that layers keep, by path (``layers/string_lookup/vocabulary.txt``).
     """
 
     config: Mapping[str, Any]
     weights: Mapping[str, np.ndarray]
     optimizer: Mapping[str, np.ndarray] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    assets: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def digest(array: np.ndarray) -> str:

@@ -1,4 +1,4 @@
-"""The ``.keras`` file: a ZIP of metadata.json, config.json and model.weights.h5.   Bytes ↔ Bundle.
+"""The ``.keras`` file: a ZIP of metadata.json, config.json, model.weights.h5 and assets.   Bytes ↔ Bundle.
 
 Nothing in a file is executed.  Sizes are read before memory is taken, and every array has a checksum in the metadata.
 """
@@ -11,6 +11,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,24 @@ _MOST_JSON = 64 * 2**20  # bytes of a config; real ones have kilobytes
 _MOST_MEMBERS = 10_000
 _KERAS_VERSION = "3.15.1"  # the version of the format
 _WEIGHTS = "model.weights.h5"
+_ASSETS = "assets/"
 
 
 def write(path: str | os.PathLike[str], bundle: Bundle) -> None:
     """Write ``bundle`` as a whole-model file, atomically.   Raises: SaveError."""
     arrays = dict(_all_arrays(bundle))
+    assets = {f"{_ASSETS}{name}": data for name, data in bundle.assets.items()}
     metadata = {
         "keras_version": _KERAS_VERSION,
         **bundle.metadata,
-        "checksums": {name: digest(array) for name, array in arrays.items()},
+        "checksums": {name: digest(array) for name, array in (arrays | _as_arrays(assets)).items()},
     }
     with replacing(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr("metadata.json", json.dumps(metadata))
         archive.writestr("config.json", json.dumps(bundle.config))
         archive.writestr(_WEIGHTS, _hdf5_bytes(arrays))
+        for name, data in assets.items():
+            archive.writestr(name, data)
 
 
 def write_weights(path: str | os.PathLike[str], bundle: Bundle) -> None:
@@ -80,13 +85,21 @@ def read(path: str | os.PathLike[str]) -> Bundle:
             metadata = _json(archive, "metadata.json", target) if "metadata.json" in names else {}
             if _WEIGHTS not in names:
                 raise ModelFormatError(f"{target}: it has no {_WEIGHTS}; sharded and .npz weights are not read yet")
-            arrays = _arrays_of_member(archive, _WEIGHTS, target)
+            data = _member(archive, _WEIGHTS, target)
+            arrays = _arrays(io.BytesIO(data), target, len(data))
+            wanted = [name for name in names if name.startswith(_ASSETS) and not name.endswith("/")]
+            assets = {name: _member(archive, name, target) for name in wanted}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
         raise ModelFormatError(f"{target}: it is no .keras file, or it is damaged: {error}") from error
     if not isinstance(metadata, dict):
         raise ModelFormatError(f"{target}: metadata.json is no JSON object")
-    _check_sums(arrays, metadata.get("checksums"), target)
-    return _bundle(config, arrays, metadata)
+    _check_sums(arrays | _as_arrays(assets), metadata.get("checksums"), target)
+    found = {name.removeprefix(_ASSETS): data for name, data in assets.items()}
+    return replace(_bundle(config, arrays, metadata), assets=found)
+
+
+def _as_arrays(assets: Mapping[str, bytes]) -> dict[str, np.ndarray]:
+    return {name: np.frombuffer(data, np.uint8) for name, data in assets.items()}
 
 
 def read_weights(path: str | os.PathLike[str]) -> Bundle:
@@ -119,15 +132,15 @@ def _json(archive: zipfile.ZipFile, name: str, target: Path) -> Any:
         raise ModelFormatError(f"{target}: {name} is no JSON: {error}") from error
 
 
-def _arrays_of_member(archive: zipfile.ZipFile, name: str, target: Path) -> dict[str, np.ndarray]:
+def _member(archive: zipfile.ZipFile, name: str, target: Path) -> bytes:
+    """A member's bytes, its size checked first."""
     info = archive.getinfo(name)
     if info.compress_type == zipfile.ZIP_STORED and info.file_size > target.stat().st_size:
         raise ModelFormatError(f"{target}: {name} claims {info.file_size} bytes, more than the file has")
     if info.compress_type != zipfile.ZIP_STORED and info.file_size > 100 * max(info.compress_size, 1):
         raise ModelFormatError(f"{target}: {name} would inflate to {info.file_size} bytes; refused")
     with archive.open(info) as stream:
-        data = stream.read(info.file_size + 1)
-    return _arrays(io.BytesIO(data), target, len(data))
+        return stream.read(info.file_size + 1)
 
 
 def _arrays(stream: Any, target: Path, size: int) -> dict[str, np.ndarray]:

@@ -12,9 +12,10 @@ from typing import Any, Self, Unpack
 import torch
 from torch import Tensor, nn
 
+from dougong.core import device
 from dougong.core.config import custom_objects, find_custom
 from dougong.core.errors import ConfigError, UnknownNameError
-from dougong.core.symbol import Shape
+from dougong.core.symbol import Shape, Symbol
 from dougong.core.torch_functions import TORCH_FUNCTIONS
 from dougong.layers.layer import Layer, LayerOptions
 from dougong.ops import activations
@@ -87,9 +88,14 @@ class InputLayer(Layer):
                 raise ConfigError("InputLayer needs shape=(…) without the batch axis, or batch_shape=(…) with it")
             batch_shape = (batch_size, *((shape,) if isinstance(shape, int) else shape))
         super().__init__(name=name, batch_input_shape=batch_shape, **options)
-        self.input_dtype = "float32" if dtype is None else str(dtype).removeprefix("torch.")
+        self._given_dtype = "float32" if dtype is None else str(dtype).removeprefix("torch.")
         self.batch_shape = tuple(batch_shape)
         self.optional = optional
+
+    @property
+    def dtype(self) -> str:
+        """The dtype of the data."""
+        return self._given_dtype
 
     def call(self, inputs: Any) -> Any:
         return inputs
@@ -100,7 +106,7 @@ class InputLayer(Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             "batch_shape": list(self.batch_shape),
-            "dtype": self.input_dtype,
+            "dtype": self._given_dtype,
             "sparse": False,
             "ragged": False,
             "optional": self.optional,
@@ -214,7 +220,9 @@ class Masking(Layer):
 class TorchModuleWrapper(Layer):
     """Any torch module as a layer: its parameters are the layer's, in torch's layout.
 
-    Models take torch modules as they are; the wrapper is for symbols and a name.
+    Models take torch modules as they are; the wrapper is for symbols and a name.  ``output_shape``, batch included, is
+    believed; left out, it is found by a trial.
+    Raises: ConfigError for anything but a module, or one whose weights are not made yet.
     Keras: equals ``keras.layers.TorchModuleWrapper``, but a file holds no module, so reading one back needs the code.
 
     >>> TorchModuleWrapper(nn.Linear(3, 2))(torch.zeros(1, 3)).shape
@@ -231,12 +239,19 @@ class TorchModuleWrapper(Layer):
         super().__init__(name=name, **options)
         if not isinstance(module, nn.Module):
             raise ConfigError(f"TorchModuleWrapper needs a torch.nn.Module; got {module!r}")
-        self.module = module
+        if any(nn.parameter.is_lazy(parameter) for parameter in module.parameters()):
+            raise ConfigError(f"{type(module).__name__} has no weights yet: call it once before it is wrapped")
+        self.module = module.to(device.default())
         self.output_shape = output_shape
         module.train(self.training)
 
     def call(self, *args: Any, **kwargs: Any) -> Any:
         return self.module(*args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if self.output_shape is None:
+            return super().compute_output_spec(*args, **kwargs)
+        return Symbol(self.output_shape, self.dtype_policy.weights, name="value")
 
     def get_config(self) -> dict[str, Any]:
         raise ConfigError(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from functools import cache, wraps
 from typing import Any, ClassVar, NamedTuple, Self, TypedDict
 from weakref import ref
@@ -19,8 +20,12 @@ from dougong.core.errors import BuildError, ConfigError, ShapeError, near_names
 from dougong.core.layout import IDENTITY, Layout
 from dougong.core.names import snake_case, unique_name
 from dougong.core.nested import leaves, map_leaves
+from dougong.core.policy_map import DTypePolicyMap
 from dougong.core.symbol import Node, Shape, Symbol, contains_symbol, infer_outputs, record
+from dougong.core.text import is_text
+from dougong.core.variable import without_values
 from dougong.core.weights import WeightStore, keras_weights
+from dougong.layers.keras_words import KerasWords
 from dougong.ops import constraints, initializers, regularizers
 
 __all__ = ["FORWARD_PASS", "REFUSALS", "Layer", "LayerOptions", "layer_losses"]
@@ -54,7 +59,7 @@ def _call_signature(call: Callable[..., Any]) -> _CallSignature:
     return _CallSignature(names, "training" in names, "mask" in names)
 
 
-class Layer(Configurable, WeightStore):
+class Layer(Configurable, KerasWords):
     """A standard block.  Subclasses write `build` (optional) and `call`; everything else is derived.
 
     A new layer is in inference mode, as in Keras; ``layer(x, training=True)`` or ``layer.train()`` changes that.
@@ -96,7 +101,7 @@ class Layer(Configurable, WeightStore):
             self._refuse(unknown)
         WeightStore.__init__(self, name or unique_name(snake_case(type(self).__name__)), trainable)
         self.training = False
-        self.dtype_policy = dtypes.policy(dtype)
+        self.dtype_policy = dtypes.policy(dtype[self.name] if isinstance(dtype, DTypePolicyMap) else dtype)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._losses: list[Tensor] = []
         self._lossy: list[Layer] = []  # the layers below that added to `losses` in the last run
@@ -125,7 +130,8 @@ class Layer(Configurable, WeightStore):
     def _build_for(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """`build` for the shapes of the first argument, be it one tensor or a structure of them."""
         first = args[0] if args else next(iter(kwargs.values()), None)
-        self.build(map_leaves(_shape_of, first))
+        self._built_for = map_leaves(_shape_of, first)
+        self.build(self._built_for)
 
     def add_weight(
         self,
@@ -133,15 +139,19 @@ class Layer(Configurable, WeightStore):
         initializer: Any = "glorot_uniform",
         dtype: Any = None,
         trainable: bool = True,
-        *,
-        name: str | None = None,
+        autocast: bool = True,
         regularizer: Any = None,
         constraint: Any = None,
+        aggregation: str = "none",
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+        *,
         layout: Layout = IDENTITY,
     ) -> Any:
         """A new weight of Keras's ``shape``, stored as ``layout`` says: a Parameter, or a Buffer when not trainable.
 
         Assign it to an attribute; what is not assigned by the end of `build` is registered under ``name``.
+        ``autocast``, ``aggregation`` and ``overwrite_with_gradient`` are Keras's words without a meaning here.
         """
         shape = (shape,) if isinstance(shape, int) else tuple(shape)
         if any(size is None or size < 0 for size in shape):
@@ -149,7 +159,7 @@ class Layer(Configurable, WeightStore):
                 f"{type(self).__name__} {self.name!r} needs weight {name!r} of shape {shape}: the axes it depends on"
                 " must be known; give Input a full shape"
             )
-        kind = self.dtype_policy.variable_dtype if dtype is None else dtypes.torch_dtype(dtype)
+        kind = self.dtype_policy.weights if dtype is None else dtypes.torch_dtype(dtype)
         value = self._initial_value(initializers.get(initializer), shape, kind)
         return self.store_weight(
             name,
@@ -159,6 +169,8 @@ class Layer(Configurable, WeightStore):
             regularizer=regularizers.get(regularizer),
             constraint=constraints.get(constraint),
         )
+
+    add_variable = add_weight
 
     def _initial_value(self, initializer: Any, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
         try:
@@ -187,35 +199,43 @@ class Layer(Configurable, WeightStore):
                     self._check_input(inputs, error)
                     if not self._may_cast(inputs):
                         raise
-                    return self.call(inputs.to(self.dtype_policy.variable_dtype))
+                    return self.call(inputs.to(self.dtype_policy.weights))
         if contains_symbol(args, kwargs):
             return self._record(args, kwargs)
         return self._call_fully(args, kwargs)
 
     def _call_fully(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         args, kwargs = map_leaves(self._as_tensor, args), map_leaves(self._as_tensor, kwargs)
-        if not self.built:
-            self._build_for(args, kwargs)
-        if args:
-            self._check_input(args[0])
-        signature = _call_signature(type(self).call)
-        training = kwargs.pop("training", None)
-        if training is not None and bool(training) != self.training:
-            before = [(module, module.training) for module in self.modules()]
-            self.train(bool(training))
-            try:
+        self._check_spec(args)
+        with nullcontext() if self.built else self.scope():  # what is within may build itself as `call` reaches it
+            if not self.built:
+                self._build_for(args, kwargs)
+            if args:
+                self._check_input(args[0])
+            signature = _call_signature(type(self).call)
+            training = kwargs.pop("training", None)
+            if training is None:
                 return self._call_masked(signature, args, kwargs)
-            finally:
-                for module, mode in before:
-                    module.training = mode
-        return self._call_masked(signature, args, kwargs)
+            with FORWARD_PASS.in_mode(bool(training)):
+                before = [] if bool(training) == self.training else [(m, m.training) for m in self.modules()]
+                if before:
+                    self.train(bool(training))
+                try:
+                    return self._call_masked(signature, args, kwargs)
+                finally:
+                    for module, mode in before:
+                        module.training = mode
+
+    def is_training(self) -> bool:
+        """The mode that `call` is told, where the caller says none."""
+        return self.training
 
     def _call_masked(self, signature: _CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         first = args[0] if args else None
         masks = map_leaves(lambda leaf: getattr(leaf, "_keras_mask", None), first)
         has_mask = any(mask is not None for mask in leaves(masks))
         if signature.training and "training" not in signature.names[: len(args)]:
-            kwargs["training"] = self.training
+            kwargs["training"] = self.is_training()
         if signature.mask and has_mask and "mask" not in signature.names[: len(args)] and kwargs.get("mask") is None:
             kwargs["mask"] = masks
         try:
@@ -223,7 +243,7 @@ class Layer(Configurable, WeightStore):
         except RuntimeError:
             if not isinstance(first, Tensor) or not self._may_cast(first):
                 raise
-            outputs = self.call(first.to(self.dtype_policy.variable_dtype), *args[1:], **kwargs)
+            outputs = self.call(first.to(self.dtype_policy.weights), *args[1:], **kwargs)
         mask = kwargs.get("mask", masks if has_mask else None)
         outgoing = self.compute_mask(first, mask) if has_mask or mask is not None or self._makes_mask() else None
         if outgoing is not None:
@@ -246,7 +266,7 @@ class Layer(Configurable, WeightStore):
 
     def _may_cast(self, inputs: Tensor) -> bool:
         """Whether a refused input only has another dtype than the weights.   Keras: casts every input."""
-        own, given = self.dtype_policy.variable_dtype, inputs.dtype
+        own, given = self.dtype_policy.weights, inputs.dtype
         weighs_in_floats = any(weight.is_floating_point() for weight in self.parameters(recurse=False))
         autocast = torch.is_autocast_enabled(inputs.device.type)
         return given is not own and not given.is_complex and weighs_in_floats and not autocast
@@ -264,9 +284,9 @@ class Layer(Configurable, WeightStore):
         return mask if self.supports_masking else None
 
     def _as_tensor(self, leaf: Any) -> Any:
-        if isinstance(leaf, np.ndarray):
+        if isinstance(leaf, np.ndarray) and not is_text(leaf):
             leaf = torch.from_numpy(np.ascontiguousarray(leaf))
-            wanted = self.dtype_policy.variable_dtype
+            wanted = self.dtype_policy.weights
             if leaf.is_floating_point() and leaf.dtype != wanted:
                 leaf = leaf.to(wanted)
             first = next(self.parameters(), None)
@@ -276,6 +296,7 @@ class Layer(Configurable, WeightStore):
     # ── Symbols ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._check_spec(args)
         if not self.built:
             self._build_for(args, kwargs)
         if args:
@@ -286,7 +307,9 @@ class Layer(Configurable, WeightStore):
         has_mask = any(mask is not None for mask in leaves(masks))
         if signature.mask and has_mask and kwargs.get("mask") is None and "mask" not in signature.names[: len(args)]:
             kwargs = {**kwargs, "mask": masks}
-        outputs = record(self, args, kwargs, outputs=self.compute_output_spec(*args, **kwargs), name=self.name)
+        with self.scope():
+            outputs = self.compute_output_spec(*args, **kwargs)
+        record(self, args, kwargs, outputs=outputs, name=self.name)
         self.note_call(next(leaves(outputs)).node)
         mask = kwargs.get("mask", masks if has_mask else None)
         if has_mask or mask is not None or self._makes_mask():
@@ -335,8 +358,10 @@ class Layer(Configurable, WeightStore):
         whole = any(isinstance(s, Symbol) and not s.dtype.is_floating_point for s in leaves(args))  # may stay whole
         if states_shape and not whole and not any(isinstance(leaf, Symbol) for leaf in leaves((args[1:], kwargs))):
             shape = self.compute_output_shape(map_leaves(_shape_of, args[0]))
-            return _symbols_of(shape, self.dtype_policy.variable_dtype)
-        parameters = {name: tensor.to("meta") for name, tensor in (*self.named_parameters(), *self.named_buffers())}
+            return _symbols_of(shape, self.dtype_policy.weights)
+        parameters = {
+            name: without_values(tensor) for name, tensor in (*self.named_parameters(), *self.named_buffers())
+        }
 
         def trial(*a: Any, **k: Any) -> Any:
             return torch.func.functional_call(self, parameters, a, k)
@@ -356,7 +381,7 @@ class Layer(Configurable, WeightStore):
 
     @property
     def dtype(self) -> str:
-        return str(self.dtype_policy.variable_dtype).removeprefix("torch.")
+        return self.variable_dtype
 
     def add_loss(self, loss: Any) -> None:
         """Add a scalar to the training loss; it counts for the current run of the model."""
@@ -402,9 +427,22 @@ class Layer(Configurable, WeightStore):
 
 
 class ForwardPass(threading.local):
-    """The model that is being run, the outermost of nested ones; what its layers add to the loss counts for one run."""
+    """The model that is being run, the outermost of nested ones; what its layers add to the loss counts for one run.
+
+    ``training`` is the mode that the caller asked for, None where nobody did.
+    """
 
     root: Layer | None = None
+    training: bool | None = None
+
+    @contextmanager
+    def in_mode(self, training: bool) -> Iterator[None]:
+        """Within the block the caller asks for training, or for inference."""
+        before, self.training = self.training, training
+        try:
+            yield
+        finally:
+            self.training = before
 
 
 FORWARD_PASS = ForwardPass()
@@ -413,8 +451,9 @@ FORWARD_PASS = ForwardPass()
 def _completing(build: Callable[..., None]) -> Callable[..., None]:
     @wraps(build)
     def complete(self: Layer, *args: Any, **kwargs: Any) -> None:
-        build(self, *args, **kwargs)
-        self._complete()
+        with self.scope():
+            build(self, *args, **kwargs)
+            self._complete()
 
     return complete
 

@@ -37,6 +37,7 @@ __all__ = [
     "minimum",
     "multiply",
     "subtract",
+    "unmasked",
 ]
 
 Masks = Sequence[Tensor | None]
@@ -60,7 +61,7 @@ class Merge(Layer):
             raise ShapeError(f"{type(self).__name__} {self.name!r} merges a list of tensors but received one tensor")
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        if self.built and self._plain and not kwargs and len(args) == 1 and _unmasked(args[0]):
+        if self.built and self._plain and not kwargs and len(args) == 1 and unmasked(args[0]):
             try:
                 return self.call(args[0])
             except REFUSALS as error:
@@ -102,7 +103,8 @@ class Merge(Layer):
         return None
 
 
-def _unmasked(inputs: Any) -> bool:
+def unmasked(inputs: Any) -> bool:
+    """Whether this is a list of plain tensors without masks, which may go straight to `call`."""
     if type(inputs) not in (list, tuple):
         return False
     return all(type(item) is Tensor and getattr(item, "_keras_mask", None) is None for item in inputs)

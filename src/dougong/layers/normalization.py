@@ -17,7 +17,8 @@ from torch.nn import functional as F
 
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.symbol import Shape
-from dougong.layers.layer import Layer, LayerOptions
+from dougong.layers.layer import LayerOptions
+from dougong.layers.normalization_axes import AxesLayer
 from dougong.ops import constraints, initializers, regularizers
 
 __all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization"]
@@ -25,8 +26,8 @@ __all__ = ["BatchNormalization", "GroupNormalization", "LayerNormalization"]
 _FUZZ = 1e-7  # Keras's epsilon for counts of unmasked values
 
 
-class _Normalization(Layer):
-    """What the three share: γ and β along some axes, shapes that stay, masks that pass."""
+class _Normalization(AxesLayer):
+    """What the three share: γ and β along some axes, masks that pass."""
 
     supports_masking = True
 
@@ -44,8 +45,7 @@ class _Normalization(Layer):
         gamma_constraint: Any,
         **options: Unpack[LayerOptions],
     ) -> None:
-        super().__init__(**options)
-        self.axis = axis if isinstance(axis, int) else list(axis)
+        super().__init__(axis, **options)
         self.epsilon = epsilon
         self.center = center
         self.scale = scale
@@ -59,18 +59,10 @@ class _Normalization(Layer):
         self.bias: Any = None
 
     def build(self, input_shape: Shape) -> None:
-        rank = len(input_shape)
-        axes = [self.axis] if isinstance(self.axis, int) else self.axis
-        if not all(-rank <= axis < rank for axis in axes):
-            raise ShapeError(
-                f"{type(self).__name__} {self.name!r} has axis {self.axis} but inputs of shape {input_shape}"
-            )
-        self._axes = sorted(axis % rank for axis in axes)
-        self._sizes = tuple(input_shape[axis] for axis in self._axes)
-        self._rank = rank
+        super().build(input_shape)
         if self.scale:
             self.weight = self.add_weight(
-                self._sizes,  # type: ignore[arg-type]
+                self._sizes,
                 self.gamma_initializer,
                 name="gamma",
                 regularizer=self.gamma_regularizer,
@@ -78,24 +70,12 @@ class _Normalization(Layer):
             )
         if self.center:
             self.bias = self.add_weight(
-                self._sizes,  # type: ignore[arg-type]
+                self._sizes,
                 self.beta_initializer,
                 name="beta",
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
             )
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
-    def input_problem(self, shape: Shape) -> str | None:
-        sizes = tuple(shape[axis] for axis in self._axes) if len(shape) == self._rank else ()
-        if sizes == self._sizes or (sizes and None in sizes):
-            return None
-        return (
-            f"was built for {' x '.join(map(str, self._sizes))} values on axis {', '.join(map(str, self._axes))} of"
-            f" {self._rank} but received shape {tuple(shape)}; build a layer of its own for this shape."
-        )
 
 
 class BatchNormalization(_Normalization):
@@ -169,8 +149,8 @@ class BatchNormalization(_Normalization):
         self._flat = axis == self._rank - 1 and self._rank not in (2, 4, 5)
         self._moved = axis != 1 and not self._flat
         mean, variance = self.moving_mean_initializer, self.moving_variance_initializer
-        self.running_mean = self.add_weight(self._sizes, mean, name="moving_mean", trainable=False)  # type: ignore[arg-type]
-        self.running_var = self.add_weight(self._sizes, variance, name="moving_variance", trainable=False)  # type: ignore[arg-type]
+        self.running_mean = self.add_weight(self._sizes, mean, name="moving_mean", trainable=False)
+        self.running_var = self.add_weight(self._sizes, variance, name="moving_variance", trainable=False)
 
         if self.renorm:
             sizes: Any = self._sizes
@@ -302,20 +282,16 @@ class LayerNormalization(_Normalization):
         )
         self.rms_scaling = rms_scaling
 
-    def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
-        self._trailing = self._axes == list(range(self._rank - len(self._axes), self._rank))
-
     def call(self, inputs: Tensor) -> Tensor:
         if self._trailing and not self.rms_scaling:
-            return F.layer_norm(inputs, self._sizes, self.weight, self.bias, self.epsilon)  # type: ignore[arg-type]
+            return F.layer_norm(inputs, self._sizes, self.weight, self.bias, self.epsilon)
         last = list(range(-len(self._axes), 0))
         x = inputs.movedim(self._axes, last)
         if self.rms_scaling:  # Keras's old option: divided by the deviation, the mean left in
             variance = (x - x.mean(last, keepdim=True)).square().mean(last, keepdim=True)
             y = x * torch.rsqrt(variance + self.epsilon) * self.weight
         else:
-            y = F.layer_norm(x, self._sizes, self.weight, self.bias, self.epsilon)  # type: ignore[arg-type]
+            y = F.layer_norm(x, self._sizes, self.weight, self.bias, self.epsilon)
         return y.movedim(last, self._axes)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any, Unpack
+from typing import Any, Self, Unpack
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from dougong.core.errors import ConfigError, DataError, ShapeError
 from dougong.core.symbol import Shape
+from dougong.layers.adapting import batches_of, numbers
 from dougong.layers.layer import Layer, LayerOptions
 
 __all__ = ["Normalization", "Rescaling"]
@@ -74,7 +75,7 @@ class Normalization(Layer):
             self.adapt_variance = self.add_weight(sizes, "ones", name="variance", trainable=False)  # type: ignore[arg-type]
             self.count = self.add_weight((), "zeros", "int32", name="count", trainable=False)
         else:
-            kind = self.dtype_policy.variable_dtype
+            kind = self.dtype_policy.weights
             mean, variance = (
                 torch.as_tensor(np.broadcast_to(given, sizes).copy(), dtype=kind)  # type: ignore[arg-type]
                 for given in (self.input_mean, self.input_variance)
@@ -83,15 +84,16 @@ class Normalization(Layer):
             self.register_buffer("adapt_variance", variance, persistent=False)
 
     def adapt(self, data: Any) -> None:
-        """Take mean and variance from an array, or from an iterable of batches (the first of a tuple counts).
+        """Take mean and variance from an array or table of numbers, a torch Dataset, or an iterable of batches.
 
-        A table's numeric columns come in as ``table.to_numpy()``.
+        Of a batch ``(x, y)`` x counts.
         Raises: DataError for no data or no numbers, ShapeError for batches that do not fit each other.
         """
         if self.input_mean is not None:
             raise ConfigError(f"Normalization {self.name!r} was given mean and variance; adapt() would not change them")
         count, mean, squares = 0, np.zeros(()), np.zeros(())
-        for batch in _batches(data):
+        for given in batches_of(data):
+            batch = numbers(given, f"Normalization {self.name!r}").astype(np.float64)
             if not self.built:
                 self.build(batch.shape)
             problem = self.input_problem(batch.shape)
@@ -112,6 +114,19 @@ class Normalization(Layer):
             self.adapt_mean.copy_(torch.as_tensor(mean))
             self.adapt_variance.copy_(torch.as_tensor(squares / count))
             self.count.fill_(min(count, 2**31 - 1))
+
+    @property
+    def mean(self) -> Tensor | None:
+        """The mean in the inputs' shape, 1 where axes share it; None before the layer is built."""
+        return self.adapt_mean.view(self._broadcast) if self.built else None
+
+    @property
+    def variance(self) -> Tensor | None:
+        """The variance, in the same shape."""
+        return self.adapt_variance.view(self._broadcast) if self.built else None
+
+    def finalize_state(self) -> None:
+        """Nothing is left to do after `adapt` or `set_weights`; here for Keras's sake."""
 
     def call(self, inputs: Tensor) -> Tensor:
         mean = self.adapt_mean.view(self._broadcast)
@@ -136,16 +151,6 @@ class Normalization(Layer):
         return super().get_config() | {"axis": list(self.axis), "mean": mean, "variance": variance}
 
 
-def _batches(data: Any) -> Iterable[np.ndarray]:
-    whole = isinstance(data, np.ndarray | Tensor) or hasattr(data, "__array__")
-    for batch in (data,) if whole else data:
-        batch = batch[0] if isinstance(batch, tuple) else batch
-        array = batch.detach().cpu().numpy() if isinstance(batch, Tensor) else np.asarray(batch)
-        if array.dtype.kind not in "buif":
-            raise DataError(f"adapt() needs numbers but received {array.dtype}; leave out or encode other columns")
-        yield array.astype(np.float64)
-
-
 class Rescaling(Layer):
     """``inputs * scale + offset``, in floating point.   Keras: equals ``keras.layers.Rescaling``.
 
@@ -159,7 +164,7 @@ class Rescaling(Layer):
         super().__init__(**options)
         self.scale = scale if isinstance(scale, int | float) else np.asarray(scale).tolist()
         self.offset = offset if isinstance(offset, int | float) else np.asarray(offset).tolist()
-        kind = self.dtype_policy.variable_dtype
+        kind = self.dtype_policy.weights
         self.register_buffer("_scale", torch.tensor(self.scale, dtype=kind), persistent=False)
         self.register_buffer("_offset", torch.tensor(self.offset, dtype=kind), persistent=False)
 
@@ -171,3 +176,13 @@ class Rescaling(Layer):
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"scale": self.scale, "offset": self.offset}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """Rebuild, also from arrays as Keras writes them."""
+        words = ("scale", "offset")
+        return super().from_config({**config} | {word: _plain(config[word]) for word in words if word in config})
+
+
+def _plain(value: Any) -> Any:
+    return value["config"]["value"] if isinstance(value, Mapping) else value

@@ -1,14 +1,14 @@
 """Layers that act in training only: dropout, noise, and a penalty on activations.
 
 Without a seed the numbers come from torch's own generator and dropout is torch's kernel.  A layer with a seed draws
-from a `torch.Generator` of its own, so that its stream depends on nothing else; the two streams differ.
+from a generator of its own, so that its stream depends on nothing else; the two streams differ.
 Ref: Keras 3 semantics.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Unpack
 
 import torch
@@ -17,9 +17,11 @@ from torch.nn import functional as F
 
 from dougong.core.arithmetic import data_format_of
 from dougong.core.errors import ConfigError
+from dougong.core.seeds import default_seed
 from dougong.core.symbol import Shape
 from dougong.layers.layer import Layer, LayerOptions
 from dougong.ops.regularizers import L1L2
+from dougong.ops.seed_generator import SeedGenerator, generator_of
 
 __all__ = [
     "ActivityRegularization",
@@ -39,15 +41,20 @@ class RandomLayer(Layer):
 
     supports_masking = True
 
-    def __init__(self, seed: int | None, **options: Unpack[LayerOptions]) -> None:
+    def __init__(self, seed: Any, **options: Unpack[LayerOptions]) -> None:
         super().__init__(**options)
-        self.seed = seed
+        self.seed = SeedGenerator.from_config(seed["config"]) if isinstance(seed, Mapping) else seed
         self._generators: dict[torch.device, torch.Generator] = {}
 
-    def generator(self, device: torch.device) -> torch.Generator | None:
-        """The layer's own stream on a device, if it has a seed."""
+    def reserve_seed(self) -> None:
+        """Draw, and leave, the seed that Keras's layer draws here: what is made next begins as it does in Keras."""
         if self.seed is None:
-            return None
+            default_seed()
+
+    def generator(self, device: torch.device) -> torch.Generator | None:
+        """The layer's own stream on a device, if it has a seed; that of a `SeedGenerator` is saved with the layer."""
+        if self.seed is None or isinstance(self.seed, SeedGenerator):
+            return generator_of(self.seed, device)
         if device not in self._generators:
             self._generators[device] = torch.Generator(device).manual_seed(self.seed)
         return self._generators[device]
@@ -82,11 +89,13 @@ class Dropout(RandomLayer):
         self,
         rate: float,
         noise_shape: Sequence[int | None] | None = None,
-        seed: int | None = None,
+        seed: int | SeedGenerator | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed, **options)
         self.rate = _rate(rate)
+        if rate > 0:
+            self.reserve_seed()
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -118,10 +127,16 @@ class _SpatialDropout(RandomLayer):
     _rank: ClassVar[int]
 
     def __init__(
-        self, rate: float, data_format: str | None = None, seed: int | None = None, **options: Unpack[LayerOptions]
+        self,
+        rate: float,
+        data_format: str | None = None,
+        seed: int | SeedGenerator | None = None,
+        **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed, **options)
         self.rate = _rate(rate)
+        if rate > 0:
+            self.reserve_seed()
         self.data_format = data_format_of(data_format)
 
     def call(self, inputs: Tensor) -> Tensor:
@@ -150,7 +165,7 @@ class SpatialDropout1D(_SpatialDropout):
 
     _rank = 1
 
-    def __init__(self, rate: float, seed: int | None = None, **options: Unpack[LayerOptions]) -> None:
+    def __init__(self, rate: float, seed: int | SeedGenerator | None = None, **options: Unpack[LayerOptions]) -> None:
         super().__init__(rate, None, seed, **options)
 
     def get_config(self) -> dict[str, Any]:
@@ -177,11 +192,13 @@ class GaussianDropout(RandomLayer):
     Keras: equals ``keras.layers.GaussianDropout``; a rate of 1 is refused, since the variance would be infinite.
     """
 
-    def __init__(self, rate: float, seed: int | None = None, **options: Unpack[LayerOptions]) -> None:
+    def __init__(self, rate: float, seed: int | SeedGenerator | None = None, **options: Unpack[LayerOptions]) -> None:
         super().__init__(seed, **options)
         if not 0 <= rate < 1:
             raise ConfigError(f"rate must be at least 0 and below 1, where the noise would be infinite; got {rate}")
         self.rate = rate
+        if rate > 0:
+            self.reserve_seed()
 
     def call(self, inputs: Tensor) -> Tensor:
         if not self.training or self.rate == 0:
@@ -194,11 +211,13 @@ class GaussianDropout(RandomLayer):
 class GaussianNoise(RandomLayer):
     """Adds noise from N(0, stddev²).   ``stddev`` has the inputs' unit.   Keras: equals ``GaussianNoise``."""
 
-    def __init__(self, stddev: float, seed: int | None = None, **options: Unpack[LayerOptions]) -> None:
+    def __init__(self, stddev: float, seed: int | SeedGenerator | None = None, **options: Unpack[LayerOptions]) -> None:
         super().__init__(seed, **options)
         if stddev < 0:
             raise ConfigError(f"stddev must be >= 0; got {stddev}")
         self.stddev = stddev
+        if stddev > 0:
+            self.reserve_seed()
 
     def call(self, inputs: Tensor) -> Tensor:
         if not self.training or self.stddev == 0:
@@ -220,13 +239,15 @@ class AlphaDropout(RandomLayer):
         self,
         rate: float,
         noise_shape: Sequence[int | None] | None = None,
-        seed: int | None = None,
+        seed: int | SeedGenerator | None = None,
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed, **options)
         if not 0 <= rate < 1:
             raise ConfigError(f"rate must be at least 0 and below 1, where no scale restores the variance; got {rate}")
         self.rate = rate
+        if rate > 0:
+            self.reserve_seed()
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
 
     def call(self, inputs: Tensor) -> Tensor:

@@ -11,14 +11,14 @@ from typing import Any, Self, Unpack
 import torch
 from torch import Tensor
 
-from dougong.core.config import deserialize
+from dougong.core import device
 from dougong.core.errors import ConfigError
-from dougong.core.nested import map_leaves
+from dougong.core.nested import leaves, map_leaves, pack
 from dougong.core.symbol import Shape
 from dougong.layers.layer import Layer, LayerOptions
-from dougong.layers.recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell
+from dougong.layers.serialization import layer_of
 
-__all__ = ["StackedRNNCells", "cell_from", "initial_state", "output_size", "run_cell"]
+__all__ = ["StackedRNNCells", "initial_state", "output_size", "run_cell"]
 
 States = list[Any]
 
@@ -74,7 +74,7 @@ class StackedRNNCells(Layer):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         options: dict[str, Any] = dict(config)
-        return cls([cell_from(cell) for cell in options.pop("cells")], **options)
+        return cls([layer_of(cell) for cell in options.pop("cells")], **options)
 
 
 def run_cell(cell: Any, x: Tensor, states: States, every: bool = False) -> tuple[Tensor, States]:
@@ -88,7 +88,7 @@ def run_cell(cell: Any, x: Tensor, states: States, every: bool = False) -> tuple
         outputs.append(output)
         history.append(states)
     if every:
-        states = [torch.stack(after, 1) for after in zip(*history)]
+        states = pack(states, [torch.stack(after, 1) for after in zip(*map(leaves, history))])
     return torch.stack(outputs, 1), states
 
 
@@ -106,11 +106,6 @@ def initial_state(cell: Any, batch_size: int) -> list[Any]:
         state = cell.get_initial_state(batch_size)
         return list(state) if isinstance(state, list | tuple) else [state]
     sizes = cell.state_size if isinstance(cell.state_size, list | tuple) else [cell.state_size]
-    first = next(cell.parameters(), torch.empty(0))
+    first = next(cell.parameters(), None) if isinstance(cell, torch.nn.Module) else None
+    first = torch.empty(0, device=device.default()) if first is None else first
     return [first.new_zeros(batch_size, size) for size in sizes]
-
-
-def cell_from(cell: Any) -> Any:
-    """A cell from its serialized form; a cell stays as it is."""
-    known = {kind.__name__: kind for kind in (SimpleRNNCell, LSTMCell, GRUCell, StackedRNNCells)}
-    return deserialize(cell, known, "cell") if isinstance(cell, Mapping) else cell

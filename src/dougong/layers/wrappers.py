@@ -11,10 +11,12 @@ from typing import Any, Self, Unpack
 import torch
 from torch import Tensor
 
-from dougong.core.config import deserialize, serialize
+from dougong.core.config import serialize
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.symbol import Shape
 from dougong.layers.layer import Layer, LayerOptions
+from dougong.layers.normalization import BatchNormalization
+from dougong.layers.serialization import layer_of
 
 __all__ = ["Bidirectional", "TimeDistributed", "Wrapper"]
 
@@ -34,24 +36,16 @@ class Wrapper(Layer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        return cls(**(dict(config) | {"layer": _layer_from(config["layer"])}))
-
-
-def _layer_from(config: Any) -> Any:
-    if not isinstance(config, Mapping):
-        return config
-    from dougong import layers  # lazy: the face of the package imports this file
-
-    return deserialize(config, {name: getattr(layers, name) for name in layers.__all__}, "layer")
+        return cls(**(dict(config) | {"layer": layer_of(config["layer"])}))
 
 
 class TimeDistributed(Wrapper):
     """One layer on every step of ``[N, T, ...]``, with the same weights.
 
-    The steps are folded into the batch, so it costs one call.  A mask with one axis less than the inputs goes to the
-    layer, folded too.
-    Keras: equals ``keras.layers.TimeDistributed``, but for batch normalization inside, in training: it sees all steps
-    as one batch, where Keras 3 normalizes step by step.
+    The steps are folded into the batch, so it costs one call.  A mask goes to the layer, folded too; over steps alone,
+    ``[N, T]``, it goes to layers on vectors only.  Around batch normalization, in training, steps run one by one, since
+    each is normalized by itself.
+    Keras: equals ``keras.layers.TimeDistributed``.
 
     >>> from dougong.layers.recurrent import LSTM
     >>> TimeDistributed(LSTM(4))(torch.zeros(2, 5, 6, 3)).shape
@@ -65,14 +59,27 @@ class TimeDistributed(Wrapper):
         if len(input_shape) < 3:
             raise ShapeError(f"TimeDistributed {self.name!r} {self.input_problem(input_shape)}")
         super().build((input_shape[0], *input_shape[2:]))
+        self._by_step = any(isinstance(module, BatchNormalization) for module in self.layer.modules())
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Any:
         batch, steps = inputs.shape[:2]
+        if mask is not None and mask.shape[:2] != inputs.shape[:2]:
+            raise ShapeError(
+                f"TimeDistributed {self.name!r} needs a mask of {batch} samples of {steps} steps but received shape"
+                f" {tuple(mask.shape)}."
+            )
+        mask = mask if mask is not None and (mask.ndim > 2 or inputs.ndim == 3) else None
+        if self.training and self._by_step:
+            masks = [None] * steps if mask is None else mask.unbind(1)
+            return torch.stack([self._run(one, its) for one, its in zip(inputs.unbind(1), masks)], 1)
         folded = inputs.reshape(batch * steps, *inputs.shape[2:])
-        if mask is not None and mask.ndim == inputs.ndim - 1:
-            folded._keras_mask = mask.flatten(0, 1)  # type: ignore[attr-defined]
-        outputs = self.layer(folded)
+        outputs = self._run(folded, None if mask is None else mask.flatten(0, 1))
         return outputs.reshape(batch, steps, *outputs.shape[1:])
+
+    def _run(self, inputs: Tensor, mask: Tensor | None) -> Any:
+        if mask is not None:
+            inputs._keras_mask = mask  # type: ignore[attr-defined]
+        return self.layer(inputs)
 
     def compute_output_shape(self, input_shape: Shape) -> Any:
         inner = self.layer.compute_output_shape((input_shape[0], *input_shape[2:]))
@@ -231,4 +238,4 @@ class Bidirectional(Layer):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
         names = ("layer", "backward_layer")
-        return cls(**{name: _layer_from(value) if name in names else value for name, value in config.items()})
+        return cls(**{name: layer_of(value) if name in names else value for name, value in config.items()})

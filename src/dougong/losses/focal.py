@@ -13,9 +13,10 @@ from torch.nn import functional
 
 from dougong.core.dtypes import Policy
 from dougong.core.errors import ConfigError
+from dougong.core.settings import SETTINGS
 from dougong.losses.loss import PointwiseLoss, Reduction, StandardLoss
 from dougong.ops.crossentropy import binary_crossentropy_terms, categorical_pair, smooth_categorical
-from dougong.ops.targets import EPSILON, as_pair, as_tensor, check_same_shape
+from dougong.ops.targets import as_pair, as_tensor, check_same_shape
 
 __all__ = [
     "BinaryFocalCrossentropy",
@@ -98,7 +99,7 @@ def categorical_focal_crossentropy(
     y_true = smooth_categorical(y_true, label_smoothing)
     if from_logits:
         y_pred = functional.softmax(y_pred, axis)
-    output = (y_pred / y_pred.sum(axis, keepdim=True)).clamp(EPSILON, 1.0 - EPSILON)
+    output = (y_pred / y_pred.sum(axis, keepdim=True)).clamp(SETTINGS.epsilon, 1.0 - SETTINGS.epsilon)
     return ((1.0 - output).pow(gamma) * (-alpha) * y_true * output.log()).sum(axis)
 
 

@@ -55,7 +55,7 @@ class Loss(Configurable):
             raise UnknownNameError("reduction", reduction, _REDUCTIONS)
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.reduction: Reduction = reduction
-        self.dtype = dtype.compute_dtype if isinstance(dtype, Policy) else torch_dtype(dtype)
+        self.dtype = dtype.arithmetic if isinstance(dtype, Policy) else torch_dtype(dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """One value a sample, or a step of one.   Shapes: ``[N, ..., D], [N, ..., D] -> [N, ...]``."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from dougong.core.dtypes import Policy
+from dougong.core.settings import SETTINGS
 from dougong.losses.loss import Reduction, StandardLoss
-from dougong.ops.targets import EPSILON, as_pair
+from dougong.ops.targets import as_pair
 
 __all__ = ["Dice", "Tversky", "dice", "tversky"]
 
@@ -27,7 +28,7 @@ def dice(y_true: Any, y_pred: Any, axis: Axis = None) -> Tensor:
     """
     y_true, y_pred = as_pair(y_true, y_pred)
     overlap = _sum(y_true * y_pred, axis)
-    return 1.0 - 2.0 * overlap / (_sum(y_true, axis) + _sum(y_pred, axis) + EPSILON)
+    return 1.0 - 2.0 * overlap / (_sum(y_true, axis) + _sum(y_pred, axis) + SETTINGS.epsilon)
 
 
 def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Axis = None) -> Tensor:
@@ -43,7 +44,7 @@ def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axi
     y_true, y_pred = as_pair(y_true, y_pred)
     overlap = _sum(y_true * y_pred, axis)
     missed, invented = _sum(y_true * (1.0 - y_pred), axis), _sum(y_pred * (1.0 - y_true), axis)
-    return 1.0 - overlap / (overlap + alpha * missed + beta * invented + EPSILON)
+    return 1.0 - overlap / (overlap + alpha * missed + beta * invented + SETTINGS.epsilon)
 
 
 def _sum(values: Tensor, axis: Axis) -> Tensor:

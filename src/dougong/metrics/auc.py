@@ -11,8 +11,9 @@ from torch import Tensor
 
 from dougong.core.dtypes import Policy
 from dougong.core.errors import ConfigError, ShapeError, UnknownNameError
+from dougong.core.settings import SETTINGS
 from dougong.metrics.thresholds import ThresholdMetric
-from dougong.ops.targets import EPSILON, divide_no_nan
+from dougong.ops.targets import divide_no_nan
 
 __all__ = ["AUC", "PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity", "SpecificityAtSensitivity"]
 
@@ -55,7 +56,7 @@ class AUC(ThresholdMetric):
             inner = [i / (num_thresholds - 1) for i in range(1, num_thresholds - 1)]
         else:
             inner = sorted(thresholds)
-        super().__init__([0.0 - EPSILON, *inner, 1.0 + EPSILON], name=name, dtype=dtype)
+        super().__init__([0.0 - SETTINGS.epsilon, *inner, 1.0 + SETTINGS.epsilon], name=name, dtype=dtype)
         self.num_thresholds = len(inner) + 2
         self.curve = _one_of("curve", curve.upper(), _CURVES)
         self.summation_method = _one_of("summation_method", summation_method.lower(), _SUMS)

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from dougong.core.dtypes import Policy
 from dougong.core.errors import ConfigError, ShapeError
+from dougong.core.settings import SETTINGS
 from dougong.metrics.metric import Metric
 from dougong.metrics.reduction import EXACT
-from dougong.ops.targets import EPSILON
 
 __all__ = ["BinaryIoU", "ConfusionMatrix", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"]
 
@@ -135,8 +135,8 @@ class IoU(_ClassCounts):
         hits = self.matrix.diagonal()[self.target_class_ids]
         union = (self.matrix.sum(0) + self.matrix.sum(1) - self.matrix.diagonal())[self.target_class_ids]
         appears = union > 1e-9
-        shares = torch.where(appears, hits / (union + EPSILON), 0.0)
-        return (shares.sum() / (appears.sum() + EPSILON)).to(torch.float32)
+        shares = torch.where(appears, hits / (union + SETTINGS.epsilon), 0.0)
+        return (shares.sum() / (appears.sum() + SETTINGS.epsilon)).to(torch.float32)
 
 
 class BinaryIoU(IoU):

@@ -10,9 +10,10 @@ from torch import Tensor
 
 from dougong.core.dtypes import Policy
 from dougong.core.errors import ConfigError, ShapeError, UnknownNameError
+from dougong.core.settings import SETTINGS
 from dougong.metrics.metric import Metric
 from dougong.metrics.reduction import EXACT
-from dougong.ops.targets import EPSILON, as_pair, match_weights
+from dougong.ops.targets import as_pair, match_weights
 
 __all__ = ["F1Score", "FBetaScore"]
 
@@ -84,11 +85,12 @@ class FBetaScore(Metric):
     def result(self) -> Tensor:
         if "both" not in self._initial:
             return torch.zeros((), dtype=self.dtype)
-        precision, recall = self.both / (self.predicted + EPSILON), self.both / (self.actual + EPSILON)
+        precision = self.both / (self.predicted + SETTINGS.epsilon)
+        recall = self.both / (self.actual + SETTINGS.epsilon)
         squared = self.beta**2
-        scores = (1.0 + squared) * precision * recall / (squared * precision + recall + EPSILON)
+        scores = (1.0 + squared) * precision * recall / (squared * precision + recall + SETTINGS.epsilon)
         if self.average == "weighted":
-            scores = (scores * self.actual / (self.actual.sum() + EPSILON)).sum()
+            scores = (scores * self.actual / (self.actual.sum() + SETTINGS.epsilon)).sum()
         elif self.average is not None:
             scores = scores.mean()
         return scores.to(self.dtype)

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from dougong.core.config import Configurable
 from dougong.core.dtypes import Policy, torch_dtype
 from dougong.core.errors import ConfigError
+from dougong.core.layout import IDENTITY
 from dougong.core.names import snake_case, unique_name
-from dougong.metrics.state import State
+from dougong.core.variable import Variable, view_of
 from dougong.ops import initializers
 from dougong.ops.targets import as_tensor
 
@@ -45,7 +46,7 @@ class Metric(Configurable, nn.Module):
     def __init__(self, dtype: str | torch.dtype | Policy | None = None, name: str | None = None) -> None:
         super().__init__()
         self.name = name or unique_name(snake_case(type(self).__name__))
-        self.dtype = dtype.compute_dtype if isinstance(dtype, Policy) else torch_dtype(dtype)
+        self.dtype = dtype.arithmetic if isinstance(dtype, Policy) else torch_dtype(dtype)
         self._initial: dict[str, Tensor] = {}
 
     def add_state(
@@ -70,7 +71,7 @@ class Metric(Configurable, nn.Module):
         dtype: Any = None,
         aggregation: str = "sum",
         name: str = "",
-    ) -> State:
+    ) -> Variable:
         """A state in Keras's words, with `assign` and `assign_add`; ``initializer`` is a name or an object.
 
         Assign the result to an attribute.
@@ -78,13 +79,13 @@ class Metric(Configurable, nn.Module):
         make = initializers.get(initializer or "zeros")
         assert make is not None
         name = name or f"state_{len(self._initial)}"
-        state = State(self.add_state(name, shape, make(tuple(shape), dtype=torch_dtype(dtype)), torch_dtype(dtype)))
-        self._buffers[name] = state
+        start = self.add_state(name, shape, make(tuple(shape), dtype=torch_dtype(dtype)), torch_dtype(dtype))
+        self._buffers[name] = state = Variable.around(start, name, path=f"{self.name}/{name}", trainable=False)
         return state
 
     def add_weight(
         self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str = ""
-    ) -> State:
+    ) -> Variable:
         """Keras's other word for `add_variable`."""
         return self.add_variable(shape, initializer, dtype, name=name)
 
@@ -118,17 +119,23 @@ class Metric(Configurable, nn.Module):
         Raises: ConfigError for a metric of another kind or size.
         """
         for other in metrics:
-            pairs = list(zip(self.variables, other.variables))
+            pairs = list(zip(self.states, other.states))
             if type(other) is not type(self) or any(mine.shape != theirs.shape for mine, theirs in pairs):
                 raise ConfigError(f"{self!r} cannot take in {other!r}; merge metrics made with the same arguments")
             for mine, theirs in pairs:
                 mine.add_(theirs.to(mine.device))
 
     @property
-    def variables(self) -> list[Tensor]:
+    def states(self) -> list[Tensor]:
         """The states, those of metrics within this one last."""
         own = [self.get_buffer(name) for name in self._initial]
-        return own + [state for metric in self._nested() for state in metric.variables]
+        return own + [state for metric in self._nested() for state in metric.states]
+
+    @property
+    def variables(self) -> list[Any]:
+        """The states in Keras's words."""
+        own = [view_of(self.get_buffer(name), IDENTITY, name, f"{self.name}/{name}") for name in self._initial]
+        return own + [variable for metric in self._nested() for variable in metric.variables]
 
     def __call__(self, *args: Any, **kwargs: Any) -> Tensor:
         self.update_state(*args, **kwargs)
@@ -150,7 +157,7 @@ class Metric(Configurable, nn.Module):
         return [module for module in self.children() if isinstance(module, Metric)]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if isinstance(value, State):
+        if type(value) is Variable:
             # `self.hits = self.add_weight(name="h")`: one name for one state, or moving it would leave a copy behind.
             for given, state in list(self._buffers.items()):
                 if state is value:
@@ -165,7 +172,7 @@ class Metric(Configurable, nn.Module):
         super()._apply(fn, recurse)
         for name, buffer in before.items():
             moved = self.get_buffer(name).to(buffer.dtype)  # `model.half()` is meant for weights, not for counts
-            self._buffers[name] = State(moved) if isinstance(buffer, State) else moved
+            self._buffers[name] = buffer.like(moved.detach()) if type(buffer) is Variable else moved
         self._initial = {name: start.to(self._device) for name, start in self._initial.items()}
         return self
 

@@ -16,7 +16,7 @@ from dougong.core.dtypes import Policy
 from dougong.core.errors import ConfigError, ShapeError
 from dougong.metrics.metric import Metric
 from dougong.metrics.reduction import EXACT
-from dougong.ops.targets import EPSILON, as_pair, divide_no_nan, match_weights
+from dougong.ops.targets import as_pair, divide_no_nan, match_weights
 
 __all__ = [
     "FalseNegatives",
@@ -255,4 +255,4 @@ def _evenly_spaced(levels: Sequence[float]) -> bool:
     """Whether they divide 0 … 1 evenly: there Keras clips predictions to 0 … 1 before it counts."""
     if len(levels) < 3:
         return False
-    return bool(np.allclose(levels, np.linspace(0.0, 1.0, len(levels)), atol=EPSILON))
+    return bool(np.allclose(levels, np.linspace(0.0, 1.0, len(levels)), atol=1e-7))

@@ -20,6 +20,13 @@ from dougong.core.weights import KerasWeight, WeightStore, keras_weights
 from dougong.formats.bundle import Bundle
 from dougong.models.known import model_from_config
 from dougong.models.model import Model
+from dougong.models.own_state import (
+    assets_of,
+    keeps_own_variables,
+    load_assets,
+    load_own_variables,
+    own_variables,
+)
 
 __all__ = ["from_bundle", "load_arrays", "to_bundle", "weight_paths"]
 
@@ -28,15 +35,15 @@ def to_bundle(model: Model, *, with_optimizer: bool = True) -> Bundle:
     """A model as config and arrays.   Raises: ConfigError for parts that cannot be named, ShapeError when unbuilt."""
     if not model.is_complete():
         raise ShapeError(f"model {model.name!r} has no weights yet: call it on data, or build it, before saving")
-    weights = {path: _array(weight) for path, weight in weight_paths(model)}
+    weights = {path: _array(weight) for path, weight in weight_paths(model)} | own_variables(module_paths(model))
     optimizer: Mapping[str, np.ndarray] = {}
     if with_optimizer and model.optimizer is not None and model.optimizer.built:
-        optimizer = {f"vars/{i}_{name}": value for i, (name, value) in enumerate(model.optimizer.state().items())}
+        optimizer = {f"vars/{i}": value for i, value in enumerate(model.optimizer.state().values())}
     config = serialize(model)
     config["build_config"] = _build_config(model)
     config["compile_config"] = _compile_config(model)
     metadata = {"date_saved": datetime.now().strftime("%Y-%m-%d@%H:%M:%S"), "dougong": {"torch": torch.__version__}}
-    return Bundle(config, weights, optimizer, metadata)
+    return Bundle(config, weights, optimizer, metadata, assets_of(module_paths(model)))
 
 
 def _array(weight: KerasWeight) -> np.ndarray:
@@ -65,15 +72,27 @@ def _compile_config(model: Model) -> dict[str, Any] | None:
 
 
 def weight_paths(root: nn.Module) -> Iterator[tuple[str, KerasWeight]]:
-    """Each weight once with its path in a Keras weight file: ``layers/dense_1/vars/0``."""
-    seen: set[int] = set()
+    """The weights of each module with their paths in a Keras weight file: ``layers/dense_1/vars/0``.
 
-    def walk(module: nn.Module, path: str) -> Iterator[tuple[str, KerasWeight]]:
+    A weight that two modules hold stands there twice, as in Keras.
+    """
+    for path, module in module_paths(root):
+        if keeps_own_variables(module):
+            continue
         own = module.keras_weights() if isinstance(module, WeightStore) else _plain_weights(module)
         for index, weight in enumerate(own):
-            if id(weight.tensor) not in seen:
-                seen.add(id(weight.tensor))
-                yield f"{path}vars/{index}", weight
+            yield f"{path}vars/{index}", weight
+
+
+def module_paths(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Each module once with its folder in a Keras file, ``layers/dense_1/``; that of ``root`` is empty."""
+    visited: set[int] = set()
+
+    def walk(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+        if id(module) in visited:
+            return
+        visited.add(id(module))
+        yield path, module
         stacked, folder = (list(module.children()), "") if isinstance(module, Holder) else (_stacked(module), "layers/")
         keys: Counter[str] = Counter()
         for layer in stacked:
@@ -82,9 +101,10 @@ def weight_paths(root: nn.Module) -> Iterator[tuple[str, KerasWeight]]:
             keys[name] += 1
             yield from walk(layer, f"{path}{folder}{key}/")
         listed = {id(layer) for layer in stacked}
+        places = getattr(module, "keras_places", {})
         for name, child in sorted(module.named_children()):
             if id(child) not in listed:
-                yield from walk(child, f"{path}{name}/")
+                yield from walk(child, f"{path}{places.get(name, name)}/")
 
     return walk(root, "")
 
@@ -112,6 +132,7 @@ def from_bundle(
     if not model.is_complete():
         _build(model, bundle.config.get("build_config") or {}, source)
     load_arrays(model, bundle.weights, source)
+    load_assets(module_paths(model), bundle.assets, source)
     if compiled and model._compiled is not None and bundle.optimizer:
         _load_optimizer(model, bundle.optimizer)
     return model
@@ -122,9 +143,13 @@ def _build(model: Model, build: Mapping[str, Any], source: str) -> None:
     shape, dtype = build.get("input_shape"), build.get("input_dtype", "float32")
     if shape is None:
         raise ModelFormatError(f"{source}: it does not say what shape {type(model).__name__} was built for")
-    zeros = map_shapes(lambda one: torch.zeros([size or 1 for size in one], dtype=torch_dtype(dtype)), shape)
+
+    def blank(one: Any) -> Any:
+        sizes = [size or 1 for size in one]
+        return np.full(sizes, "", object) if dtype == "string" else torch.zeros(sizes, dtype=torch_dtype(dtype))
+
     with torch.no_grad():
-        model(zeros)
+        model(map_shapes(blank, shape))
 
 
 def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
@@ -144,7 +169,8 @@ def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], source: str)
         raise ModelFormatError(
             f"{source}: it has no array {missing[0]!r} ({len(missing)} of {len(wanted)} are missing)"
         )
-    extra = set(arrays) - {path for path, _ in wanted}
+    own = {f"{path}vars/" for path, module in module_paths(model) if keeps_own_variables(module)}
+    extra = {name for name in arrays if f"{name.rpartition('/')[0]}/" not in own} - {path for path, _ in wanted}
     if extra:
         raise ModelFormatError(f"{source}: the model has no place for {sorted(extra)[0]!r} ({len(extra)} such arrays)")
     for path, weight in wanted:
@@ -153,11 +179,14 @@ def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], source: str)
             raise ModelFormatError(f"{source}: {path} ({weight.name}) has shape {got}, the model needs {want}")
     for path, weight in wanted:
         weight.assign(torch.from_numpy(np.array(arrays[path])))
+    load_own_variables(module_paths(model), arrays)
 
 
 def _load_optimizer(model: Model, arrays: Mapping[str, np.ndarray]) -> None:
     """State by position: the names of layers differ from process to process, their order does not."""
-    ordered = sorted(arrays, key=lambda name: int(name.removeprefix("vars/").partition("_")[0]))
+    # Keras writes the state of optimizers within another one a second time, under their own names.
+    own = [name for name in arrays if name.startswith("vars/")]
+    ordered = sorted(own, key=lambda name: int(name.removeprefix("vars/").partition("_")[0]))
     model.compiled.step("train", model)  # builds the optimizer for this model's weights
     names = list(model.optimizer.state())
     if len(names) != len(ordered):

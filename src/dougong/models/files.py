@@ -14,13 +14,16 @@ from dougong.formats import keras_v3
 from dougong.models.bundles import from_bundle, load_arrays, to_bundle
 from dougong.models.known import layer_from_config, model_from_config, model_of
 from dougong.models.model import Model
+from dougong.models.run_files import load_run, save_run
 
 __all__ = [
     "clone_model",
     "load_model",
+    "load_run",
     "load_weights",
     "model_from_json",
     "save_model",
+    "save_run",
     "save_weights",
     "to_json",
 ]

@@ -12,13 +12,14 @@ from dougong.core import device as devices
 from dougong.core.errors import BuildError, ConfigError
 from dougong.core.nested import leaves
 from dougong.core.symbol import Symbol
+from dougong.core.text import is_text
 from dougong.data import as_source
 from dougong.layers.layer import Layer, layer_losses
 from dougong.metrics import Metric
 from dougong.training import evaluation
 from dougong.training.compiled import Compiled
 from dougong.training.fit import fit
-from dougong.training.preparing import in_mode, output_names, prepare
+from dougong.training.preparing import behind_front, in_mode, output_names, prepare
 
 __all__ = ["Fitting"]
 
@@ -30,6 +31,7 @@ class Fitting(Layer):
     stop_training: bool = False
     stop_evaluating: bool = False
     history: Any = None
+    front: Any  # `Model` has it: the layers that work on text
 
     def compile(
         self,
@@ -81,10 +83,10 @@ class Fitting(Layer):
         return devices.default() if first is None else first.device
 
     @property
-    def compute_dtype(self) -> torch.dtype:
+    def data_dtype(self) -> torch.dtype:
         """The dtype that data are given: that of the weights, which ``double()`` or a layer may have set."""
         found = (weight.dtype for weight in self.parameters() if weight.is_floating_point())
-        return next(found, self.dtype_policy.variable_dtype)
+        return next(found, self.dtype_policy.weights)
 
     # ── Metrics and losses ──────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,7 +266,7 @@ class Fitting(Layer):
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
     ) -> Any:
         """One update on one batch; returns its loss and metrics, as `evaluate` does.   Keras: equals it."""
-        batch = self._one_batch(x, y, sample_weight, class_weight)
+        batch = self._one_batch("train", x, y, sample_weight, class_weight)
         step = self.compiled.step("train", self)
         step.reset()
         with in_mode(self, True):
@@ -274,7 +276,7 @@ class Fitting(Layer):
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics of one batch.   Keras: equals it."""
-        batch = self._one_batch(x, y, sample_weight, None)
+        batch = self._one_batch("test", x, y, sample_weight, None)
         step = self.compiled.step("test", self)
         step.reset()
         with in_mode(self, False):
@@ -284,24 +286,31 @@ class Fitting(Layer):
 
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch as NumPy arrays.   Keras: equals it."""
-        return self.predict(x, batch_size=max(1, len(next(iter(leaves(x))))), verbose=0)
+        return self.predict(x, batch_size=_rows(x), verbose=0)
 
-    def _one_batch(self, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Any, Any]:
+    def _one_batch(self, kind: str, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> tuple[Any, Any, Any]:
         source = as_source(
             x,
             y,
             sample_weight,
-            batch_size=max(1, len(next(iter(leaves(x))))),
+            batch_size=_rows(x),
             class_weight=class_weight,
             device=self.device,
-            dtype=self.compute_dtype,
+            dtype=self.data_dtype,
+            text=self.front.takes_text,
         )
+        source = behind_front(self, source, kind)
         prepare(self, source)
         return source.peek()
 
     def is_complete(self) -> bool:
         """Whether every layer has its weights."""
         return self.built and all(layer.built for layer in self.modules() if isinstance(layer, Layer))
+
+
+def _rows(x: Any) -> int:
+    """The rows of inputs that are one batch; a list of strings is one input."""
+    return max(1, len(x if is_text(x) else next(iter(leaves(x)))))
 
 
 def _as_batch(data: Any) -> tuple[Any, Any, Any]:

@@ -1,28 +1,22 @@
-"""The explicit table from class names in files to classes, and models from their configs."""
+"""Layers and models from their configs; the table of classes is `layer_classes`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
-from dougong import layers
 from dougong.core.config import custom_object_scope, deserialize, find_custom
 from dougong.core.errors import ConfigError, ModelFormatError
 from dougong.core.symbol import Input
 from dougong.layers.layer import Layer
+from dougong.layers.serialization import layer_classes
 from dougong.models.graph_config import graph_from_config
 from dougong.models.model import Model
 from dougong.models.sequential import Sequential
 
 __all__ = ["layer_from_config", "model_from_config", "model_of"]
 
-_GRAPH_CLASSES = ("Functional", "Model")
-
-
-@cache
-def _table() -> dict[str, Any]:
-    return {name: getattr(layers, name) for name in layers.__all__ if isinstance(getattr(layers, name), type)}
+_MODELS = ("Sequential", "Functional", "Model")
 
 
 def layer_from_config(entry: Mapping[str, Any]) -> Layer:
@@ -30,11 +24,20 @@ def layer_from_config(entry: Mapping[str, Any]) -> Layer:
 
     Raises: UnknownNameError for a class that is neither Dougong's nor registered.
     """
-    name = entry.get("class_name")
-    custom = find_custom(entry)
-    if custom is None and (name == "Sequential" or name in _GRAPH_CLASSES):
+    if find_custom(entry) is None and entry.get("class_name") in _MODELS:
         return model_of(entry, layer_from_config)
-    return deserialize(entry, _table(), "layer")
+    config = entry.get("config")
+    if isinstance(config, Mapping):  # a wrapper takes a model that is made already
+        made = {key: layer_from_config(one) if _holds_model(one) else one for key, one in config.items()}
+        entry = {**entry, "config": made}
+    return deserialize(entry, layer_classes(), "layer")
+
+
+def _holds_model(value: Any) -> bool:
+    """Whether a config's value is a serialized model, or a layer around one."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("config"), Mapping):
+        return False
+    return value.get("class_name") in _MODELS or any(map(_holds_model, value["config"].values()))
 
 
 def model_of(entry: Mapping[str, Any], layer_of: Callable[[Mapping[str, Any]], Any]) -> Model:

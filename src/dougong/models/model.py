@@ -15,17 +15,20 @@ from dougong.core.errors import BuildError, ShapeError, UnknownNameError
 from dougong.core.names import unique_name
 from dougong.core.nested import leaves, map_leaves
 from dougong.core.symbol import Symbol
+from dougong.core.text import STRING, as_text, is_text
 from dougong.layers.basic import InputLayer
 from dougong.layers.layer import FORWARD_PASS, Layer
 from dougong.models.fitting import Fitting
+from dougong.models.front import Encoded, Front, declared_text, text_arrays
 from dougong.models.graph_config import graph_config
+from dougong.models.keras_words import ModelWords
 from dougong.models.program import Program, module_key
 from dougong.models.summary import summarize
 
 __all__ = ["Model"]
 
 
-class Model(Fitting, Layer):
+class Model(Fitting, ModelWords):
     """A network.  ``Model(inputs, outputs)`` makes one from symbols; a subclass with ``call`` makes its own.
 
     >>> from dougong.core.symbol import Input
@@ -73,7 +76,7 @@ class Model(Fitting, Layer):
             raise BuildError(f"model {self.name!r} does not know its input: call build((None, …)), or it on data")
         try:
             with torch.no_grad():
-                self(_zeros(input_shape, self.compute_dtype))
+                self(_zeros(input_shape, self.data_dtype))
         except RuntimeError as error:
             self.built = False
             raise BuildError(
@@ -86,9 +89,10 @@ class Model(Fitting, Layer):
         else:
             super()._build_for(args, kwargs)
         if args:
-            first = next(leaves(args[0]))
-            shape = map_leaves(lambda leaf: [None, *leaf.shape[1:]], args[0])
-            self.built_for = {"input_shape": shape, "input_dtype": str(first.dtype).removeprefix("torch.")}
+            given = as_text(args[0]) if is_text(args[0]) else args[0]
+            kind = "string" if is_text(first := next(leaves(given))) else str(first.dtype).removeprefix("torch.")
+            shape = map_leaves(lambda leaf: [None, *leaf.shape[1:]], given)
+            self.built_for = {"input_shape": shape, "input_dtype": kind}
 
     # ── Running ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -107,11 +111,22 @@ class Model(Fitting, Layer):
     def call(self, inputs: Any) -> Any:
         if self._program is None:
             raise BuildError(f"{type(self).__name__} has neither call(self, inputs) nor inputs= and outputs=")
+        if type(inputs) is Encoded:
+            return self.front.run(self, inputs)
         return self._program.run(self, self._flat_inputs(self._program, inputs))
+
+    @property
+    def front(self) -> Front:
+        """The layers that work on text, and how they run apart from the rest."""
+        kept = self.__dict__.get("_front")
+        if kept is None or kept.program is not self._program or self._program is None:
+            kept = self.__dict__["_front"] = Front(self, self._program)
+        return kept
 
     def _flat_inputs(self, program: Program, inputs: Any) -> list[Any]:
         """The inputs as the program wants them: by position, or by name when they come as a dict."""
         wanted = program.flat_inputs
+        inputs = text_arrays(inputs, wanted)
         if len(wanted) == 1 and isinstance(inputs, Tensor):
             return [_as_declared(inputs, wanted[0])]
         if isinstance(inputs, dict) and not isinstance(program.inputs, dict):
@@ -128,7 +143,7 @@ class Model(Fitting, Layer):
         return [_as_declared(leaf, symbol) for leaf, symbol in zip(flat, wanted)]
 
     def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
-        if self._program is None:
+        if self._program is None or type(inputs) is Encoded:
             return
         for symbol, given in zip(self._program.flat_inputs, self._flat_inputs(self._program, inputs)):
             have = tuple(given.shape)
@@ -320,8 +335,8 @@ def _reshape_advice(wanted: tuple[int | None, ...], have: tuple[int | None, ...]
 
 def _as_declared(tensor: Any, wanted: Symbol) -> Any:
     """As Keras does: a vector gets the last axis of one that the model wants, whole numbers become floats."""
-    if not isinstance(tensor, Tensor):
-        return tensor
+    if not isinstance(tensor, Tensor) or wanted.dtype is STRING:
+        return declared_text(tensor, wanted)
     if wanted.dtype.is_floating_point and not (tensor.is_floating_point() or tensor.is_complex()):
         tensor = tensor.to(wanted.dtype)
     if tensor.dim() + 1 == len(wanted.shape) and wanted.shape[-1] == 1:

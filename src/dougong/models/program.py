@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from keyword import iskeyword
 from typing import Any
 
 from torch import Tensor, fx, nn
@@ -20,23 +21,25 @@ __all__ = ["Program", "module_key"]
 _OWN = frozenset(
     """
 _adopt _compiled _flat_inputs _graph_or_refuse _input_layers _one_batch _predicting _program _step_on
-built_for check_inputs compiled compute_dtype compute_loss compute_metrics device evaluate files fit get_layer
-get_metrics_result has_own_step history input_names input_shape inputs is_complete known_inputs
-known_output_names layers load_weights loss loss_for_step metrics metrics_names optimizer output_names
-output_shape outputs own_metrics predict predict_on_batch predict_step reset_metrics save save_weights source
-stop_evaluating stop_training summary test_on_batch test_step to_json train_on_batch train_step
+_variables_by_kind built_for check_inputs compile_from_config compiled compute_loss compute_metrics data_dtype
+device evaluate export files fit front get_compile_config get_layer get_metrics_result get_state_tree
+has_own_step history input_names input_shape inputs is_complete jit_compile known_inputs known_output_names
+layers load_weights loss loss_for_step make_predict_function make_test_function make_train_function
+metrics_names optimizer output_names output_shape outputs own_metrics predict predict_on_batch predict_step
+reset_metrics run_eagerly save save_weights set_state_tree source stateless_compute_loss stop_evaluating
+stop_training summary test_on_batch test_step to_json train_on_batch train_step
 """.split()
 )
 
 
 def module_key(name: str) -> str:
-    """A layer's name as the attribute that holds it: no dot, and none of a model's own attributes (``output``).
+    """A layer's name as the attribute that holds it: no dot, no keyword, no attribute of a model's own (``output``).
 
-    >>> module_key("block.1"), module_key("output")
-    ('block_1', 'output_')
+    >>> module_key("block.1"), module_key("output"), module_key("lambda")
+    ('block_1', 'output_', 'lambda_')
     """
     key = name.replace(".", "_")
-    return f"{key}_" if key in _OWN or hasattr(Layer, key) else key
+    return f"{key}_" if key in _OWN or iskeyword(key) or hasattr(Layer, key) else key
 
 
 class Program:

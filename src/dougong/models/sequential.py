@@ -12,6 +12,7 @@ from dougong.core.config import serialize
 from dougong.core.errors import BuildError, ConfigError
 from dougong.core.nested import leaves
 from dougong.core.symbol import Input, Symbol
+from dougong.core.text import STRING, as_text, is_text
 from dougong.layers.basic import InputLayer, TorchModuleWrapper
 from dougong.layers.layer import Layer
 from dougong.models.model import Model
@@ -58,7 +59,9 @@ class Sequential(Model):
 
     def _append(self, layer: Any) -> None:
         if isinstance(layer, Symbol | InputLayer):
-            self._begin(layer if isinstance(layer, Symbol) else Input(batch_shape=layer.batch_shape, name=layer.name))
+            if isinstance(layer, InputLayer):
+                layer = Input(batch_shape=layer.batch_shape, dtype=layer.dtype, name=layer.name)
+            self._begin(layer)
             return
         if isinstance(layer, nn.Module) and not isinstance(layer, Layer):
             layer = TorchModuleWrapper(layer)
@@ -86,14 +89,15 @@ class Sequential(Model):
         if self._start is None or not self._stack:
             return
         value: Any = self._start
-        for layer in self._stack:
-            value = layer(value)
+        with self.scope():
+            for layer in self._stack:
+                value = layer(value)
         self._program = Program(self._start, value)
         self.built = True
 
     # ── Building ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def build(self, input_shape: Sequence[int | None] | None = None, dtype: torch.dtype = torch.float32) -> None:
+    def build(self, input_shape: Sequence[int | None] | None = None, dtype: Any = torch.float32) -> None:
         """Make the weights for inputs of ``input_shape``, batch axis included."""
         if self._program is not None or not self._stack:
             return
@@ -103,6 +107,9 @@ class Sequential(Model):
         self._rebuild()
 
     def _build_for(self, args: tuple[Any, ...], kwargs: Any) -> None:
+        if is_text(args[0]):
+            self.build(as_text(args[0]).shape, dtype=STRING)
+            return
         first = next(leaves(args))
         if not isinstance(first, Tensor | Symbol):
             raise BuildError(f"model {self.name!r} is built from a tensor or a symbol, got {first!r}")

@@ -14,12 +14,12 @@ from torch import Tensor
 
 from dougong.core.config import Configurable, custom_object_scope, resolve
 from dougong.core.config import serialize as serialize
+from dougong.core.settings import SETTINGS
 
 __all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "deserialize", "get", "serialize"]
 
 Axis = int | tuple[int, ...] | list[int] | None
 # Keras's: keeps a zero vector from dividing by zero.
-_EPSILON = 1e-7
 
 
 class Constraint(Configurable, ABC):
@@ -50,7 +50,7 @@ class MaxNorm(Constraint):
 
     def __call__(self, w: Tensor) -> Tensor:
         norms = _norms(w, self.axis)
-        return w * (norms.clamp(0, self.max_value) / (_EPSILON + norms))
+        return w * (norms.clamp(0, self.max_value) / (SETTINGS.epsilon + norms))
 
 
 class MinMaxNorm(Constraint):
@@ -78,7 +78,7 @@ class MinMaxNorm(Constraint):
     def __call__(self, w: Tensor) -> Tensor:
         norms = _norms(w, self.axis)
         wanted = self.rate * norms.clamp(self.min_value, self.max_value) + (1 - self.rate) * norms
-        return w * (wanted / (_EPSILON + norms))
+        return w * (wanted / (SETTINGS.epsilon + norms))
 
 
 class NonNeg(Constraint):
@@ -105,7 +105,7 @@ class UnitNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w: Tensor) -> Tensor:
-        return w / (_EPSILON + _norms(w, self.axis))
+        return w / (SETTINGS.epsilon + _norms(w, self.axis))
 
 
 _TABLE: Mapping[str, Callable[..., Any]] = {

@@ -15,7 +15,8 @@ from torch.nn import functional
 
 from dougong.core.dtypes import torch_dtype
 from dougong.core.errors import ConfigError, ShapeError
-from dougong.ops.targets import EPSILON, as_pair, as_tensor, check_same_shape, same_rank
+from dougong.core.settings import SETTINGS
+from dougong.ops.targets import as_pair, as_tensor, check_same_shape, same_rank
 
 __all__ = [
     "NO_CLASS",
@@ -48,7 +49,9 @@ class _ProbabilityCrossentropy(torch.autograd.Function):
 
     @staticmethod
     def forward(y_true: Tensor, y_pred: Tensor) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(torch.logit(y_pred, EPSILON), y_true, reduction="none")
+        return functional.binary_cross_entropy_with_logits(
+            torch.logit(y_pred, SETTINGS.epsilon), y_true, reduction="none"
+        )
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:  # noqa: ARG004
@@ -57,9 +60,9 @@ class _ProbabilityCrossentropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
         y_true, y_pred = ctx.saved_tensors
-        clipped = y_pred.clamp(EPSILON, 1.0 - EPSILON)
+        clipped = y_pred.clamp(SETTINGS.epsilon, 1.0 - SETTINGS.epsilon)
         slope = torch.ops.aten.binary_cross_entropy_backward(gradient, clipped, y_true, None, 0)
-        true_slope = -gradient * torch.logit(y_pred, EPSILON) if ctx.needs_input_grad[0] else None
+        true_slope = -gradient * torch.logit(y_pred, SETTINGS.epsilon) if ctx.needs_input_grad[0] else None
         return true_slope, torch.where(clipped == y_pred, slope, 0.0)
 
 
@@ -91,7 +94,7 @@ def log_probabilities(y_pred: Tensor, from_logits: bool, axis: int) -> Tensor:
     """Logarithms of class probabilities along ``axis``; probabilities are first scaled to sum to 1."""
     if from_logits:
         return functional.log_softmax(y_pred, axis)
-    return (y_pred / y_pred.sum(axis, keepdim=True)).clamp(EPSILON, 1.0 - EPSILON).log()
+    return (y_pred / y_pred.sum(axis, keepdim=True)).clamp(SETTINGS.epsilon, 1.0 - SETTINGS.epsilon).log()
 
 
 def categorical_pair(y_true: Any, y_pred: Any, axis: int = -1) -> tuple[Tensor, Tensor]:
@@ -194,13 +197,13 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
     tensor([0.1438])
     """
     y_true, y_pred = as_pair(y_true, y_pred)
-    y_true, y_pred = y_true.clamp(EPSILON, 1.0), y_pred.clamp(EPSILON, 1.0)
+    y_true, y_pred = y_true.clamp(SETTINGS.epsilon, 1.0), y_pred.clamp(SETTINGS.epsilon, 1.0)
     return (y_true * (y_true / y_pred).log()).sum(-1)
 
 
 def poisson_terms(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """``p - t·ln(p + ε)``, one term an element."""
-    return y_pred - y_true * (y_pred + EPSILON).log()
+    return y_pred - y_true * (y_pred + SETTINGS.epsilon).log()
 
 
 def poisson(y_true: Any, y_pred: Any) -> Tensor:

@@ -18,6 +18,10 @@ from torch import Generator, Tensor
 from dougong.core.config import Configurable, custom_object_scope, resolve
 from dougong.core.config import serialize as serialize
 from dougong.core.errors import ConfigError, ShapeError
+from dougong.core.seeds import default_seed
+from dougong.core.variable import Variable
+from dougong.ops.draws import cut_normal
+from dougong.ops.seed_generator import generator_of
 
 __all__ = [
     "Constant",
@@ -39,6 +43,7 @@ __all__ = [
     "Zeros",
     "deserialize",
     "fans",
+    "fresh",
     "get",
     "serialize",
 ]
@@ -127,29 +132,25 @@ class Identity(Initializer):
 
 
 class RandomInitializer(Initializer):
-    """Draws values.  ``seed`` is an int, a torch.Generator that moves on at each call, or None."""
+    """Draws values.  ``seed`` is an int, a SeedGenerator or torch.Generator that moves on at each call, or None.
 
-    seed: Any
+    None stands for a seed drawn once, so that one initializer gives the same values at every call, as in Keras.
+    """
+
+    def __init__(self, seed: Any = None) -> None:
+        self.seed = seed
+        self._drawn = default_seed() if seed is None else None
 
     def __call__(self, shape: Sequence[int], dtype: torch.dtype = torch.float32, device: Device = None) -> Tensor:
         kind = torch.float64 if dtype == torch.float64 else torch.float32
         if device is not None and torch.device(device).type == "meta":
             return torch.empty(tuple(shape), dtype=dtype, device=device)
-        return self.draw(torch.empty(tuple(shape), dtype=kind), _generator(self.seed)).to(device=device, dtype=dtype)
+        drawn = self.draw(torch.empty(tuple(shape), dtype=kind), generator_of(self._drawn if self.seed is None else self.seed, "cpu"))
+        return drawn.to(device=device, dtype=dtype)
 
     @abstractmethod
     def draw(self, empty: Tensor, generator: Generator | None) -> Tensor:
         """Fill ``empty`` and return it."""
-
-
-def _generator(seed: Any) -> Generator | None:
-    if seed is None or isinstance(seed, Generator):
-        return seed
-    if isinstance(seed, Mapping):  # a Keras SeedGenerator, from a file
-        return _generator(seed.get("config", {}).get("seed"))
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer):
-        raise ConfigError(f"seed must be an int, a torch.Generator or None; got {seed!r}")
-    return Generator().manual_seed(int(seed))
 
 
 class RandomNormal(RandomInitializer):
@@ -160,9 +161,9 @@ class RandomNormal(RandomInitializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        super().__init__(seed)
         self.mean = mean
         self.stddev = stddev
-        self.seed = seed
 
     def draw(self, empty: Tensor, generator: Generator | None) -> Tensor:
         return empty.normal_(self.mean, self.stddev, generator=generator)
@@ -176,12 +177,12 @@ class RandomUniform(RandomInitializer):
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
+        super().__init__(seed)
         self.minval = minval
         self.maxval = maxval
-        self.seed = seed
 
     def draw(self, empty: Tensor, generator: Generator | None) -> Tensor:
-        return empty.uniform_(self.minval, self.maxval, generator=generator)
+        return _even(empty, self.minval, self.maxval, generator)
 
 
 class TruncatedNormal(RandomInitializer):
@@ -192,17 +193,21 @@ class TruncatedNormal(RandomInitializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        super().__init__(seed)
         self.mean = mean
         self.stddev = stddev
-        self.seed = seed
 
     def draw(self, empty: Tensor, generator: Generator | None) -> Tensor:
         return _cut_normal(empty, self.mean, self.stddev, generator)
 
 
 def _cut_normal(empty: Tensor, mean: float, deviation: float, generator: Generator | None) -> Tensor:
-    low, high = mean - 2 * deviation, mean + 2 * deviation
-    return torch.nn.init.trunc_normal_(empty, mean, deviation, low, high, generator=generator)
+    return cut_normal(empty.shape, empty.dtype, empty.device, generator).mul_(deviation).add_(mean)
+
+
+def _even(empty: Tensor, low: float, high: float, generator: Generator | None) -> Tensor:
+    drawn = torch.rand(empty.shape, dtype=empty.dtype, generator=generator)
+    return (high - low) * drawn + low
 
 
 def fans(
@@ -250,10 +255,10 @@ class VarianceScaling(RandomInitializer):
             raise ConfigError(
                 f"distribution must be 'truncated_normal', 'untruncated_normal' or 'uniform'; got {distribution!r}"
             )
+        super().__init__(seed)
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
-        self.seed = seed
         self.input_axes = input_axes
         self.output_axes = output_axes
 
@@ -263,7 +268,7 @@ class VarianceScaling(RandomInitializer):
         deviation = math.sqrt(self.scale / max(1.0, connections))
         if self.distribution == "uniform":
             limit = math.sqrt(3.0) * deviation
-            return empty.uniform_(-limit, limit, generator=generator)
+            return _even(empty, -limit, limit, generator)
         if self.distribution == "untruncated_normal":
             return empty.normal_(0.0, deviation, generator=generator)
         return _cut_normal(empty, 0.0, deviation / _CUT_NORMAL_DEVIATION, generator)
@@ -329,8 +334,8 @@ class Orthogonal(RandomInitializer):
     """
 
     def __init__(self, gain: float = 1.0, seed: Any = None) -> None:
+        super().__init__(seed)
         self.gain = gain
-        self.seed = seed
 
     def draw(self, empty: Tensor, generator: Generator | None) -> Tensor:
         if empty.ndim < 2:
@@ -395,6 +400,20 @@ def get(identifier: Any) -> Callable[..., Tensor] | None:
     if isinstance(identifier, Tensor | np.ndarray | np.generic):
         return Constant(identifier)
     return resolve(identifier, _TABLE, "initializer")
+
+
+Variable.named_initializer = staticmethod(get)
+
+
+def fresh(initializer: Any) -> Any:
+    """Another initializer of the same settings, so that a second weight does not begin with the first one's values.
+
+    One with a seed of its own gives these all the same, as in Keras; a plain function is returned as it is.
+
+    >>> one = RandomNormal(); bool((one((9,)) == fresh(one)((9,))).all())
+    False
+    """
+    return initializer.clone() if isinstance(initializer, Initializer) else initializer
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:

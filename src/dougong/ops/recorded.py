@@ -1,4 +1,4 @@
-"""The torch functions that a saved graph may name: an explicit table, so that no file chooses what is called."""
+"""The functions, torch's and Keras's, that a saved graph may name: a table, so that no file chooses what is called."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dougong import ops
 from dougong.core.errors import ConfigError, UnknownNameError
 
 __all__ = ["function_called", "name_of"]
@@ -55,6 +56,8 @@ def _table() -> dict[str, Callable[..., Any]]:
         for name in names:
             if hasattr(owner, name):
                 table[f"{prefix}.{name}"] = getattr(owner, name)
+    for name in ops.__all__:  # a graph holds what stands behind the decorator
+        table[f"keras.ops.{name}"] = getattr(getattr(ops, name), "__wrapped__", getattr(ops, name))
     return table
 
 
@@ -66,6 +69,8 @@ def name_of(function: Callable[..., Any]) -> str:
 
     >>> name_of(torch.mean)
     'torch.mean'
+    >>> name_of(ops.mean.__wrapped__)
+    'keras.ops.mean'
     """
     for name, known in _FUNCTIONS.items():
         if known is function:
@@ -80,5 +85,5 @@ def function_called(name: str) -> Callable[..., Any]:
     """The function of a saved name.   Raises: UnknownNameError."""
     found = _FUNCTIONS.get(name)
     if found is None:
-        raise UnknownNameError("torch function in the graph", name, _FUNCTIONS)
+        raise UnknownNameError("function in the graph", name, _FUNCTIONS)
     return found

@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from dougong.core.errors import ConfigError
-from dougong.ops.targets import EPSILON, as_pair
+from dougong.core.settings import SETTINGS
+from dougong.ops.targets import as_pair
 
 __all__ = [
     "huber",
@@ -52,7 +53,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
 
 def percentage_terms(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """``|t - p| / max(|t|, ε)``, a fraction."""
-    return ((y_true - y_pred) / y_true.abs().clamp(min=EPSILON)).abs()
+    return ((y_true - y_pred) / y_true.abs().clamp(min=SETTINGS.epsilon)).abs()
 
 
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
@@ -68,7 +69,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
 
 def squared_logarithmic_terms(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """``(ln(1 + t) - ln(1 + p))²``, with t and p no smaller than ε."""
-    true_log, pred_log = y_true.clamp(min=EPSILON).log1p(), y_pred.clamp(min=EPSILON).log1p()
+    true_log, pred_log = y_true.clamp(min=SETTINGS.epsilon).log1p(), y_pred.clamp(min=SETTINGS.epsilon).log1p()
     return functional.mse_loss(pred_log, true_log, reduction="none")
 
 

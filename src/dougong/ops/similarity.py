@@ -7,7 +7,8 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from dougong.ops.targets import EPSILON, as_pair
+from dougong.core.settings import SETTINGS
+from dougong.ops.targets import as_pair
 
 __all__ = ["concordance_correlation", "cosine_similarity", "pearson_correlation"]
 
@@ -24,7 +25,7 @@ def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     tensor([0.6000])
     """
     y_true, y_pred = as_pair(y_true, y_pred)
-    return functional.cosine_similarity(y_true, y_pred, dim=axis, eps=EPSILON)
+    return functional.cosine_similarity(y_true, y_pred, dim=axis, eps=SETTINGS.epsilon)
 
 
 def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
@@ -61,4 +62,4 @@ def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     offset = y_true.mean(axis) - y_pred.mean(axis)
     y_true, y_pred = _centred(y_true, axis), _centred(y_pred, axis)
     scale = y_true.square().mean(axis) + y_pred.square().mean(axis) + offset.square()
-    return 2.0 * (y_true * y_pred).mean(axis) / (scale + EPSILON)
+    return 2.0 * (y_true * y_pred).mean(axis) / (scale + SETTINGS.epsilon)

@@ -16,7 +16,6 @@ from dougong.core.dtypes import torch_dtype
 from dougong.core.errors import ShapeError
 
 __all__ = [
-    "EPSILON",
     "as_pair",
     "as_tensor",
     "check_same_shape",
@@ -27,9 +26,6 @@ __all__ = [
     "same_rank",
     "target_kind",
 ]
-
-EPSILON = 1e-7
-"""Keras's fuzz factor, which keeps logarithms and quotients finite."""
 
 
 def as_tensor(value: Any, dtype: torch.dtype | None = None, device: torch.device | None = None) -> Tensor:

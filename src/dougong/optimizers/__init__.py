@@ -12,28 +12,42 @@ from typing import Any, NoReturn
 from dougong.core import config as configs
 from dougong.core.errors import ConfigError, no_attribute
 from dougong.optimizers import schedules
+from dougong.optimizers.adafactor import Adafactor
 from dougong.optimizers.adagrad import Adadelta, Adagrad
 from dougong.optimizers.adam import Adam, Adamax, AdamW, Nadam
 from dougong.optimizers.ftrl import Ftrl
+from dougong.optimizers.lamb import Lamb
+from dougong.optimizers.legacy import LEGACY
 from dougong.optimizers.lion import Lion
+from dougong.optimizers.loss_scaling import LossScaleOptimizer
+from dougong.optimizers.multiple import MultiOptimizer, OptimizerMap
+from dougong.optimizers.muon import Muon
 from dougong.optimizers.optimizer import Optimizer
 from dougong.optimizers.rmsprop import RMSprop
+from dougong.optimizers.schedule_free import ScheduleFreeAdamW
 from dougong.optimizers.sgd import SGD
-from dougong.optimizers.state import OptimizerVariable
+from dougong.optimizers.table import PLAIN, class_name, from_table
 
 __all__ = [
+    "LEGACY",
     "SGD",
     "Adadelta",
+    "Adafactor",
     "Adagrad",
     "Adam",
     "AdamW",
     "Adamax",
     "Ftrl",
+    "Lamb",
     "Lion",
+    "LossScaleOptimizer",
+    "MultiOptimizer",
+    "Muon",
     "Nadam",
     "Optimizer",
-    "OptimizerVariable",
+    "OptimizerMap",
     "RMSprop",
+    "ScheduleFreeAdamW",
     "deserialize",
     "get",
     "schedules",
@@ -45,13 +59,11 @@ def __getattr__(name: str) -> NoReturn:
     raise no_attribute("dg.optimizers", name, __all__)
 
 
-_CLASSES = (SGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lion, Nadam, RMSprop)
-_BY_NAME: dict[str, type[Optimizer]] = {cls.__name__: cls for cls in _CLASSES}
-
-
-def _class_name(name: str) -> str:
-    """Keras takes its optimizers' names in any case."""
-    return next((known for known in _BY_NAME if known.lower() == name.lower()), name)
+_BY_NAME: dict[str, type[Optimizer]] = {
+    **PLAIN,
+    "LossScaleOptimizer": LossScaleOptimizer,
+    "MultiOptimizer": MultiOptimizer,
+}
 
 
 def get(identifier: Any) -> Optimizer | None:
@@ -68,7 +80,7 @@ def get(identifier: Any) -> Optimizer | None:
     if isinstance(identifier, Mapping):
         return deserialize(identifier)
     if isinstance(identifier, str):
-        identifier = configs.resolve(_class_name(identifier), _BY_NAME, "optimizer")
+        identifier = configs.resolve(class_name(identifier, _BY_NAME), _BY_NAME, "optimizer")
         if isinstance(identifier, Optimizer):
             return identifier
     raise ConfigError(
@@ -87,9 +99,4 @@ def deserialize(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | N
     >>> deserialize(serialize(SGD(0.1, momentum=0.9))).momentum
     0.9
     """
-    config = {**config, "class_name": _class_name(str(config.get("class_name")))}
-    with configs.custom_object_scope(custom_objects):
-        found = configs.deserialize(config, _BY_NAME, "optimizer")
-    if not isinstance(found, Optimizer):
-        raise ConfigError(f"{config.get('class_name')!r} is no optimizer")
-    return found
+    return from_table(config, _BY_NAME, custom_objects)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import torch
+from torch import Tensor
 
 from dougong.core.errors import ConfigError
 from dougong.optimizers.flat import FlatGroup
 from dougong.optimizers.optimizer import Optimizer
 from dougong.optimizers.options import LearningRate, check_fraction
 
-__all__ = ["Adam", "AdamW", "Adamax", "Nadam"]
+__all__ = ["Adam", "AdamW", "Adamax", "Nadam", "fused_adam"]
 
 
 class Adam(Optimizer):
@@ -78,21 +79,41 @@ class Adam(Optimizer):
         epsilon = self.epsilon / math.sqrt(1.0 - self.beta_2**step)
         for group in groups:
             slots = group.slots
-            torch._fused_adam_(
-                [group.values],
-                [group.gradients],
-                [slots["momentum"]],
-                [slots["velocity"]],
-                [slots["velocity_hat"]] if self.amsgrad else [],
-                [group.counter.fill_(step)],
-                lr=rate,
-                beta1=self.beta_1,
-                beta2=self.beta_2,
-                weight_decay=0.0,
-                eps=epsilon,
-                amsgrad=self.amsgrad,
-                maximize=False,
-            )
+            largest = slots["velocity_hat"] if self.amsgrad else None
+            betas = self.beta_1, self.beta_2
+            fused_adam(group, group.values, slots["momentum"], slots["velocity"], rate, step, betas, epsilon, largest)
+
+
+def fused_adam(
+    group: FlatGroup,
+    values: Tensor,
+    momentum: Tensor,
+    velocity: Tensor,
+    rate: float,
+    step: int,
+    betas: tuple[float, float],
+    epsilon: float,
+    largest: Tensor | None = None,
+) -> None:
+    r"""Adam as one kernel on flat tensors, from a group's gradients; ``largest`` velocities are AMSGrad's.
+
+    .. math:: p \leftarrow p - \eta\,\frac{m/(1-\beta_1^t)}{\sqrt{v/(1-\beta_2^t)} + \epsilon}
+    """
+    torch._fused_adam_(
+        [values],
+        [group.gradients],
+        [momentum],
+        [velocity],
+        [] if largest is None else [largest],
+        [group.counter.fill_(step)],
+        lr=rate,
+        beta1=betas[0],
+        beta2=betas[1],
+        weight_decay=0.0,
+        eps=epsilon,
+        amsgrad=largest is not None,
+        maximize=False,
+    )
 
 
 class AdamW(Adam):
@@ -165,7 +186,7 @@ class Nadam(Optimizer):
     tensor([0.7343])
     """
 
-    saved_scalars: ClassVar[tuple[str, ...]] = ("u_product",)
+    saved_scalars: ClassVar[Mapping[str, str]] = {"u_product": "variable"}
 
     def __init__(
         self,

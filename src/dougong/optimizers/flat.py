@@ -30,11 +30,11 @@ class Placement(NamedTuple):
 
 
 class FlatGroup:
-    """The parameters of one dtype on one device, moved into one tensor.
+    """The parameters of one kind and dtype on one device, moved into one tensor.
 
     ``values`` and ``gradients`` are flat; ``slots`` are flat tensors by name; ``indices`` are the parameters' positions
-    in the optimizer's list.  Between parameters stand unused elements, for alignment: zero in ``gradients``, and
-    whatever a zero gradient makes of them elsewhere.
+    in the optimizer's list; ``kind`` says which rule updates them, where there are several.  Between parameters stand
+    unused elements, for alignment: zero in ``gradients``, and whatever a zero gradient makes of them elsewhere.
 
     >>> weight = torch.nn.Parameter(torch.ones(2, 3))
     >>> group = FlatGroup([0], [weight])
@@ -43,13 +43,15 @@ class FlatGroup:
     0.0
     """
 
-    def __init__(self, indices: Sequence[int], parameters: Sequence[Tensor]) -> None:
-        self.indices = tuple(indices)
+    def __init__(self, indices: Sequence[int], parameters: Sequence[Tensor], kind: str = "") -> None:
+        self.indices, self.kind = tuple(indices), kind
         self.dtype, self.device = parameters[0].dtype, parameters[0].device
         self.places = _placements(parameters)
         end = self.places[-1]
         self._size = end.offset + _padded(end.shape.numel(), self.dtype)
         self._scratch: list[Tensor] = []
+        self._scratch_views: dict[int, list[Tensor]] = {}
+        self._counts: Tensor | None = None
         self.slots: dict[str, Tensor] = {}
         self.values = self.allocate()
         self.gradients = self.allocate()
@@ -77,6 +79,24 @@ class FlatGroup:
         while len(self._scratch) <= index:
             self._scratch.append(self.allocate())
         return self._scratch[index]
+
+    def scratch_views(self, index: int = 0) -> list[Tensor]:
+        """The parameter-shaped windows on `scratch`."""
+        if index not in self._scratch_views:
+            self._scratch_views[index] = self.views(self.scratch(index))
+        return self._scratch_views[index]
+
+    def norms(self, views: list[Tensor]) -> Tensor:
+        """The Euclidean norm of each window.   Shapes: ``[P]`` for ``P`` parameters."""
+        return torch.stack(torch._foreach_norm(views))
+
+    def counts(self) -> Tensor:
+        """How many numbers each parameter has, in the group's dtype.   Shapes: ``[P]``."""
+        if self._counts is None:
+            with torch.inference_mode(False):
+                counts = [float(place.shape.numel()) for place in self.places]
+                self._counts = torch.tensor(counts, dtype=self.dtype, device=self.device)
+        return self._counts
 
 
 def _placements(parameters: Sequence[Tensor]) -> tuple[Placement, ...]:

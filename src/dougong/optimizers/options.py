@@ -15,6 +15,7 @@ __all__ = [
     "check_averaging",
     "check_clipping",
     "check_fraction",
+    "check_loss_scale",
     "checked_rate",
     "refuse_historic",
 ]
@@ -67,14 +68,16 @@ def check_averaging(use_ema: bool, momentum: float, overwrite_frequency: int | N
             )
 
 
-def check_accumulation(steps: int | None, loss_scale_factor: float | None) -> None:
-    """Raises: ConfigError for fewer than two steps, or for a loss scale."""
+def check_accumulation(steps: int | None) -> None:
+    """Raises: ConfigError for fewer than two steps."""
     if steps and (not isinstance(steps, int) or steps < 2):
         raise ConfigError(f"gradient_accumulation_steps must be an integer of 2 or more, or None, got {steps!r}")
-    if loss_scale_factor is not None:
-        raise ConfigError(
-            f"loss_scale_factor={loss_scale_factor!r} is not supported yet; leave it None and use bfloat16"
-        )
+
+
+def check_loss_scale(factor: float | None) -> None:
+    """Raises: ConfigError for a factor that is not positive and finite."""
+    if factor is not None and not 0 < factor < math.inf:
+        raise ConfigError(f"loss_scale_factor must be a positive number or None, got {factor!r}")
 
 
 def check_fraction(name: str, value: float, *, most: float | None = None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -15,9 +15,11 @@ __all__ = ["FlatParameters"]
 
 
 class FlatParameters:
-    """All parameters of an optimizer, in flat groups by dtype and device, with their slots.
+    """All parameters of an optimizer, in flat groups by kind, dtype and device, with their slots.
 
-    ``slots`` maps the name of each slot to its initial value.
+    ``slots`` maps the name of each slot to its initial value; ``kinds`` says which rule updates each parameter,
+    and ``keeps`` whether a slot is for a kind.  Slots of another shape than their parameter's lie apart, zero at first:
+    ``apart`` maps their names to shapes, for each parameter.
     Raises: ConfigError if a parameter comes twice, shares its memory with another, or is not of a real floating dtype.
 
     >>> linear = torch.nn.Linear(3, 2)
@@ -26,26 +28,42 @@ class FlatParameters:
     (1, [(2, 3), (2,)], (2,))
     """
 
-    def __init__(self, parameters: Sequence[Tensor], slots: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Tensor],
+        slots: Mapping[str, float],
+        kinds: Sequence[str] | None = None,
+        apart: Sequence[Mapping[str, tuple[int, ...]]] | None = None,
+        keeps: Callable[[str, str], bool] | None = None,
+    ) -> None:
         _check(parameters)
-        members: dict[tuple[torch.dtype, torch.device], list[int]] = {}
-        for index, parameter in enumerate(parameters):
-            members.setdefault((parameter.dtype, parameter.device), []).append(index)
+        self.kinds = [""] * len(parameters) if kinds is None else list(kinds)
+        members: dict[tuple[str, torch.dtype, torch.device], list[int]] = {}
+        for index, (parameter, kind) in enumerate(zip(parameters, self.kinds)):
+            members.setdefault((kind, parameter.dtype, parameter.device), []).append(index)
         self.parameters = list(parameters)
-        self.groups = [FlatGroup(indices, [parameters[i] for i in indices]) for indices in members.values()]
+        self.groups = [FlatGroup(i, [parameters[k] for k in i], kind) for (kind, _, _), i in members.items()]
         self._where = {i: (group, k) for group in self.groups for k, i in enumerate(group.indices)}
         self._addresses = [parameter.data_ptr() for parameter in parameters]
         self.values = [self._view("value_views", i) for i in range(len(parameters))]
         self.gradients = [self._view("gradient_views", i) for i in range(len(parameters))]
         for group in self.groups:
-            group.slots = {name: group.allocate(initial) for name, initial in slots.items()}
+            kept = [name for name in slots if keeps is None or keeps(name, group.kind)]
+            group.slots = {name: group.allocate(slots[name]) for name in kept}
+        with torch.inference_mode(False):
+            self.apart = [
+                {name: torch.zeros(shape, dtype=p.dtype, device=p.device) for name, shape in shapes.items()}
+                for p, shapes in zip(parameters, apart or [{}] * len(parameters))
+            ]
 
     def _view(self, kind: str, index: int) -> Tensor:
         group, k = self._where[index]
         return getattr(group, kind)[k]
 
     def slot(self, name: str, index: int) -> Tensor:
-        """The window of parameter ``index`` on a slot."""
+        """The window of parameter ``index`` on a slot, or its own slot that lies apart."""
+        if name in self.apart[index]:
+            return self.apart[index][name]
         group, k = self._where[index]
         with torch.inference_mode(False):
             return group.places[k].view(group.slots[name])
@@ -101,8 +119,12 @@ class FlatParameters:
             if source >= len(previous.parameters) or (replaced and source in staying):
                 continue
             if previous.values[source].shape == parameter.shape:
-                for name in previous._where[source][0].slots.keys() & self._where[i][0].slots.keys():
+                for name in previous.slot_names(source) & self.slot_names(i):
                     self.slot(name, i).copy_(previous.slot(name, source))
+
+    def slot_names(self, index: int) -> set[str]:
+        """The slots that parameter ``index`` has."""
+        return {*self._where[index][0].slots, *self.apart[index]}
 
 
 def _check(parameters: Sequence[Tensor]) -> None:

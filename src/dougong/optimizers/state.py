@@ -1,44 +1,32 @@
-"""An optimizer's state as named arrays: iteration, learning rate, slots, in Keras's names and order."""
+"""An optimizer's state as named arrays, in Keras's names, order and layout."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from dougong.core.errors import ConfigError, ShapeError, near_names
 
-__all__ = ["OptimizerVariable", "arrays_of", "check_arrays", "decimal_rate", "unique_names"]
+__all__ = ["arrays_of", "check_arrays", "unique_names"]
 
 
-class OptimizerVariable(NamedTuple):
-    """One entry of the state.
-
-    ``parameter`` is the position in ``optimizer.parameters`` of the parameter that a slot belongs to; None for scalars.
-    ``value`` is the live slot, shaped as the parameter (torch's layout), or a copy of the scalar.
-    """
-
-    name: str
-    parameter: int | None
-    value: Tensor
-
-
-def arrays_of(variables: Sequence[OptimizerVariable]) -> dict[str, np.ndarray]:
-    """Copies as NumPy arrays; bfloat16, which NumPy lacks, as float32 (exact)."""
+def arrays_of(variables: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Copies as NumPy arrays by unique name; bfloat16, which NumPy lacks, as float32 (exact)."""
     arrays = {}
-    for variable in variables:
-        value = variable.value.detach().cpu()
-        value = value.float() if value.dtype is torch.bfloat16 else value
-        arrays[variable.name] = value.contiguous().numpy().copy()
+    for name, variable in zip(unique_names([variable.name for variable in variables]), variables):
+        arrays[name] = (variable.detach().float() if variable.dtype is torch.bfloat16 else variable).numpy()
     return arrays
 
 
-def check_arrays(variables: Sequence[OptimizerVariable], arrays: Mapping[str, np.ndarray], owner: str) -> None:
-    """Raises: ConfigError if the names are not the variables' names, ShapeError if a shape differs."""
-    names = [variable.name for variable in variables]
+def check_arrays(variables: Sequence[Any], arrays: Mapping[str, np.ndarray], owner: str) -> list[str]:
+    """The variables' unique names, under which the arrays stand.
+
+    Raises: ConfigError if the names are not the variables' names, ShapeError if a shape differs.
+    """
+    names = unique_names([variable.name for variable in variables])
     missing = [name for name in names if name not in arrays]
     extra = sorted(set(arrays) - set(names))
     if missing or extra:
@@ -48,21 +36,11 @@ def check_arrays(variables: Sequence[OptimizerVariable], arrays: Mapping[str, np
             + (f" (is {missing[0]!r} stored as {nearest[0]!r}?)" if nearest else "")
             + "; load it into the same kind of optimizer, with the same options, built on the same parameters"
         )
-    for variable in variables:
-        got, want = np.shape(arrays[variable.name]), tuple(variable.value.shape)
+    for name, variable in zip(names, variables):
+        got, want = np.shape(arrays[name]), tuple(variable.shape)
         if got != want:
-            raise ShapeError(f"state {variable.name!r} of {owner} has shape {want} but received {got}")
-
-
-def decimal_rate(value: np.ndarray | float) -> float:
-    """The learning rate a stored number means.
-
-    Keras stores it in float32; the shortest decimal that rounds to it is what was written in the program.
-
-    >>> decimal_rate(np.float32(0.001)), decimal_rate(0.0003)
-    (0.001, 0.0003)
-    """
-    return float(str(value)) if np.asarray(value).dtype == np.float32 else float(value)
+            raise ShapeError(f"state {name!r} of {owner} has shape {want} but received {got}")
+    return names
 
 
 def unique_names(names: Sequence[str]) -> list[str]:

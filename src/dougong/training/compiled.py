@@ -40,6 +40,7 @@ class Compiled:
         self.arguments = arguments
         self.loss_tracker = Mean(name="loss")
         self.fitting = False  # while `fit` runs
+        self.shows_average = False  # while a callback shows the averages of the weights in their place
         self._steps: dict[str, tuple[Any, Any]] = {}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Compiled:
@@ -78,7 +79,7 @@ class Compiled:
             self._steps[kind] = (_signature(model), self._steps[kind][1])
 
     def _make(self, kind: str, model: Any) -> Step:
-        eager = "run_eagerly=True" if self.run_eagerly else None
+        eager = "run_eagerly=True" if self.run_eagerly else model.front.eager
         if kind == "predict":
             return PredictStep(model, eager=eager)
         if kind == "test":

@@ -14,7 +14,7 @@ from dougong.core.nested import leaves, pack
 from dougong.data import as_source
 from dougong.training.averaging import averaged, shows_average
 from dougong.training.callbacks import CallbackList
-from dougong.training.preparing import check_axes, explained, in_mode, prepare
+from dougong.training.preparing import behind_front, check_axes, explained, in_mode, prepare
 from dougong.training.progress import Bar
 from dougong.training.threads import threads_for, use_threads
 
@@ -33,13 +33,15 @@ def evaluate(
     callbacks: Any,
 ) -> dict[str, Any]:
     """Loss and metrics on data, as a dict; see `Model.evaluate`."""
-    compiled, kind = model.compiled, {"device": model.device, "dtype": model.compute_dtype}
+    compiled = model.compiled
+    kind = {"device": model.device, "dtype": model.data_dtype, "text": model.front.takes_text}
     source = as_source(x, y, sample_weight, batch_size=batch_size, steps_per_epoch=steps, **kind)
+    source = behind_front(model, source, "test")
     prepare(model, source)
-    listeners = CallbackList(callbacks, model, {"verbose": verbose, "epochs": 1, "steps": source.num_batches})
+    listeners = CallbackList(callbacks, model=model, verbose=verbose, epochs=1, steps=source.num_batches)
     step = compiled.step("test", model)
     step.expect(source.num_batches or 1)
-    bar = Bar.for_verbosity(verbose, 1)
+    bar = Bar.for_verbosity(0 if listeners.progress_bar else verbose, 1)
     started = time.perf_counter()
     with bar:
         logs, count = run_test(model, step, source, listeners, bar)
@@ -94,11 +96,12 @@ def predict(
         outputs = step.at_once(x)
         if outputs is not None:
             return outputs
-    source = as_source(x, batch_size=batch_size, steps_per_epoch=steps, device=model.device, dtype=model.compute_dtype)
-    listeners = CallbackList(callbacks, model, {"verbose": verbose, "epochs": 1, "steps": source.num_batches})
+    kind = {"device": model.device, "dtype": model.data_dtype, "text": model.front.takes_text}
+    source = behind_front(model, as_source(x, batch_size=batch_size, steps_per_epoch=steps, **kind), "predict")
+    listeners = CallbackList(callbacks, model=model, verbose=verbose, epochs=1, steps=source.num_batches)
     begins, ends = (listeners.methods(f"on_predict_batch_{when}") for when in ("begin", "end"))
     step.expect(source.num_batches or 1)
-    bar = Bar.for_verbosity(verbose, 1)
+    bar = Bar.for_verbosity(0 if listeners.progress_bar else verbose, 1)
     results: list[Any] = []
     listeners.call("on_predict_begin", {})
     with explained(source), in_mode(model, False), averaged(model), bar:

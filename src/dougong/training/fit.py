@@ -11,13 +11,14 @@ import torch
 from dougong.core.errors import ConfigError
 from dougong.core.events import EpochEnded, TrainEnded
 from dougong.core.seeds import draw_seed
+from dougong.core.settings import SETTINGS
 from dougong.data import as_source, split_validation, unpack_validation
 from dougong.training.averaging import finish_average
 from dougong.training.callbacks import CallbackList, History, TerminateOnNaN
 from dougong.training.evaluation import run_test
 from dougong.training.keeping import BestWeights
 from dougong.training.loop import Control, train
-from dougong.training.preparing import explained, in_mode, prepare, try_on
+from dougong.training.preparing import behind_front, encoded_once, explained, in_mode, prepare, try_on
 from dougong.training.progress import Bar
 from dougong.training.threads import threads_for, use_threads
 
@@ -46,25 +47,32 @@ def fit(
 ) -> History:
     """Train ``model``; see `Model.fit`."""
     compiled = model.compiled
+    epochs = _at_most(SETTINGS.max_epochs, epochs)
+    steps_per_epoch = _at_most(SETTINGS.max_steps_per_epoch, steps_per_epoch)
     epochs_to_do = range(_whole("initial_epoch", initial_epoch), _whole("epochs", epochs))
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = split_validation(x, y, sample_weight, validation_split)
+    kind = {"device": model.device, "dtype": model.data_dtype, "text": model.front.takes_text}
+    x = encoded_once(model, x, y, "train")
     source = as_source(
         x, y, sample_weight, batch_size=batch_size, shuffle=shuffle, steps_per_epoch=steps_per_epoch,
-        class_weight=class_weight, seed=draw_seed(), device=model.device, dtype=model.compute_dtype,
+        class_weight=class_weight, seed=draw_seed(), **kind,
     )  # fmt: skip
+    source = behind_front(model, source, "train")
     prepare(model, source)
     history = History()
     params = {"verbose": verbose, "epochs": epochs, "steps": source.num_batches}
-    listeners = CallbackList([callbacks, history], model, params)
-    bar = Bar.for_verbosity(verbose, epochs, fitting=True)
-    control = Control(stopped=lambda: model.stop_training, endures=_endures(listeners))
+    listeners = CallbackList([callbacks, history], model=model, **params)
+    bar = Bar.for_verbosity(0 if listeners.progress_bar else verbose, epochs, fitting=True)
+    control = Control(stopped=lambda: model.stop_training, endures=_endures(listeners), backup=listeners.backup)
     validation = None
     if validation_data is not None:
+        held_x, *held_y = unpack_validation(validation_data)
         held_out = as_source(
-            *unpack_validation(validation_data), batch_size=validation_batch_size or batch_size,
-            steps_per_epoch=validation_steps, device=model.device, dtype=model.compute_dtype,
+            encoded_once(model, held_x, held_y[0], "test"), *held_y, batch_size=validation_batch_size or batch_size,
+            steps_per_epoch=validation_steps, **kind,
         )  # fmt: skip
+        held_out = behind_front(model, held_out, "test")
         wanted = _validation_epochs(validation_freq, epochs_to_do)
         validation = _Validation(model, held_out, wanted, listeners, bar, control)
     current = _CurrentStep(model, source, len(epochs_to_do), watched=len(listeners.callbacks) > 1)
@@ -173,6 +181,13 @@ def _whole(name: str, value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or value < 0:
         raise ConfigError(f"{name} must be a whole number, 0 or more; got {value!r}")
     return int(value)
+
+
+def _at_most(limit: int | None, wanted: Any) -> Any:
+    """What was asked for, or the process's limit (`dougong.config.set_max_epochs`) if that is less."""
+    if limit is None:
+        return wanted
+    return limit if wanted is None else min(limit, wanted)
 
 
 def _validation_epochs(frequency: int | Iterable[int], epochs: range) -> set[int]:

@@ -32,7 +32,7 @@ class Batches(Protocol):
 
     @property
     def num_batches(self) -> int | None: ...
-    def epoch(self, index: int) -> Iterator[Any]: ...
+    def epoch(self, index: int, start: int = 0) -> Iterator[Any]: ...
 
 
 def _never() -> bool:
@@ -44,11 +44,13 @@ class Control:
     """How listeners steer a running loop: it ends after the step at hand once there is a ``reason``.
 
     ``stopped`` tells whether a callback wants the end; with ``endures`` a loss that is not finite is an end, no error.
+    ``backup`` is the callback that may take up a run begun before.
     """
 
     interruption: Interruption = field(default_factory=Interruption)
     stopped: Callable[[], bool] = _never
     endures: bool = False
+    backup: Any = None
     reason: str = ""
 
     def stop(self, epoch: int) -> bool:
@@ -79,13 +81,17 @@ def train(
     """
     yield TrainBegan(epochs.stop, source.num_batches, steps().plan)
     logs: dict[str, Any] = {}
+    epochs, first = (epochs, 0) if control.backup is None else control.backup.resume(epochs, source, control)
     for epoch in epochs:
         yield EpochBegan(epoch)
         started = reported = time.perf_counter()
         step = steps()
         step.reset()
-        index, finite = -1, True
-        for index, batch in enumerate(source.epoch(epoch)):
+        batches = source.epoch(epoch, first)
+        if control.backup is not None:
+            control.backup.follow(step)
+        index, finite = first - 1, True
+        for index, batch in enumerate(batches, first):
             if every_step:
                 yield StepBegan(epoch, index)
             try:
@@ -107,4 +113,5 @@ def train(
         yield EpochEnded(epoch, logs, time.perf_counter() - started, index + 1)
         if control.stop(epoch) or getattr(source, "exhausted", False):
             break
+        first = 0
     yield TrainEnded(logs, control.reason)

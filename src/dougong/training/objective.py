@@ -277,7 +277,7 @@ def _unused(name: str, taken: Mapping[str, Any]) -> str:
 
 def as_array(leaf: Tensor) -> np.ndarray:
     """A copy for the user: the next replay writes over the tensor."""
-    return leaf.detach().cpu().numpy().copy()
+    return leaf if isinstance(leaf, np.ndarray) else leaf.detach().cpu().numpy().copy()  # text is an array already
 
 
 def number(value: Any) -> Any:

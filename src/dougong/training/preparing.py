@@ -11,8 +11,20 @@ from torch import Tensor, nn
 
 from dougong.core.errors import DataError, OutOfMemoryError, ShapeError
 from dougong.core.nested import leaves, map_leaves, named_leaves
+from dougong.data.source import MappedSource
+from dougong.layers.layer import FORWARD_PASS
 
-__all__ = ["check_axes", "explained", "in_mode", "output_names", "prepare", "try_on"]
+__all__ = [
+    "behind_front",
+    "check_axes",
+    "encoded_once",
+    "explained",
+    "in_mode",
+    "output_names",
+    "prepare",
+    "state_kept",
+    "try_on",
+]
 
 
 def prepare(model: Any, source: Any) -> None:
@@ -31,6 +43,23 @@ def prepare(model: Any, source: Any) -> None:
                 objective.bind(output_names(model, y_pred), map_leaves(rows, y), y_pred)
         if source.arrays is not None and source.arrays[1] is not None:
             objective.check_targets(source.arrays[1], weighted=source.arrays[2] is not None)
+
+
+def encoded_once(model: Any, x: Any, y: Any, kind: str) -> Any:
+    """``x`` with text as tensors for good, where every epoch would make the same of it."""
+    return x if model.has_own_step(kind) else model.front.encode_all(model, x, y)
+
+
+def behind_front(model: Any, source: Any, kind: str) -> Any:
+    """``source`` with text as tensors, where the model's step of this kind starts behind the layers that make them."""
+    if not model.front.takes_text or model.has_own_step(kind):
+        return source
+
+    def encoded(batch: Any) -> Any:
+        x, y, sample_weight = batch
+        return model.front.encode(model, x), y, sample_weight
+
+    return MappedSource(source, encoded, source.arrays)
 
 
 def _wants_targets(model: Any) -> bool:
@@ -62,8 +91,21 @@ def try_on(model: Any, source: Any) -> None:
 
 
 def _outputs(model: Any, x: Any) -> Any:
-    with torch.no_grad(), in_mode(model, False), torch.random.fork_rng(devices=[], enabled=model.is_complete()):
+    complete = model.is_complete()
+    with torch.no_grad(), in_mode(model, False), torch.random.fork_rng(devices=[], enabled=complete), state_kept(model):
         return model(x)
+
+
+@contextmanager
+def state_kept(model: nn.Module) -> Iterator[None]:
+    """Afterwards the buffers are as before: what a layer counts, it counts for real batches only."""
+    copies = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, copy in copies:
+                buffer.copy_(copy)
 
 
 def _few_rows(model: Any) -> Any:
@@ -86,13 +128,14 @@ def output_names(model: Any, y_pred: Any) -> list[str]:
 def in_mode(model: nn.Module, training: bool) -> Iterator[None]:
     """Within the block every module is in training, or inference, mode; afterwards each is as it was."""
     others = [module for module in model.modules() if module.training is not training]
-    if others:
-        model.train(training)
-    try:
-        yield
-    finally:
-        for module in others:
-            module.training = not training
+    with FORWARD_PASS.in_mode(training):
+        if others:
+            model.train(training)
+        try:
+            yield
+        finally:
+            for module in others:
+                module.training = not training
 
 
 @contextmanager

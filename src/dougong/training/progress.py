@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from dougong.core.errors import ConfigError
 from dougong.core.events import EpochBegan, EpochEnded, Event, StepEnded, TrainEnded
+from dougong.core.settings import SETTINGS
 from dougong.training.columns import Columns, clock, duration, milliseconds, number
 
 __all__ = ["Bar"]
@@ -25,6 +26,8 @@ _WIDTH = 16  # of the bar: that of the two columns in whose place it stands
 
 class Bar:
     """``verbose`` 0 shows nothing, 1 a bar (rows alone where there is no terminal), 2 rows alone.
+
+    "auto" is 1, or 2 once `dougong.config.disable_interactive_logging` was called.
 
     ``fitting`` tells a run of `fit` from a single evaluation or prediction, which shows a bar only while it runs.
     """
@@ -49,7 +52,8 @@ class Bar:
             return _SILENT
         if verbose not in (1, 2, "auto"):
             raise ConfigError(f"verbose must be 0, 1, 2 or 'auto', got {verbose!r}")
-        return cls(epochs, live=verbose in ("auto", 1) and sys.stdout.isatty(), fitting=fitting)
+        wanted = SETTINGS.interactive if verbose == "auto" else verbose == 1
+        return cls(epochs, live=wanted and sys.stdout.isatty(), fitting=fitting)
 
     def __enter__(self) -> Self:
         return self

@@ -24,6 +24,7 @@ from dougong.optimizers import Optimizer
 from dougong.training.capture import Captured, CaptureError, capture, work_of
 from dougong.training.guard import diagnose
 from dougong.training.objective import Objective, as_array, number
+from dougong.training.preparing import state_kept
 from dougong.training.threads import threads_for, use_threads
 
 __all__ = ["CAPTURE_AFTER", "PredictStep", "Step", "TestStep", "TrainStep"]
@@ -62,6 +63,15 @@ class Step(ABC):
             self.objective.reset()
         for metric in self._own:
             metric.reset_state()
+
+    @property
+    def tally(self) -> tuple[float, int]:
+        """Sum of the losses since `reset`, and how many samples they are of."""
+        return self._total, self._count
+
+    @tally.setter
+    def tally(self, value: tuple[float, int]) -> None:
+        self._total, self._count = value
 
     def release(self) -> None:
         """Let go of the data."""
@@ -149,13 +159,17 @@ class Step(ABC):
         """What `capture` is to differentiate by, and where the gradients go."""
         return {}
 
+    def _forget_captures(self) -> None:
+        self._captured.clear()
+        self._bound = (None, (), None)
+
     def _arithmetic(self) -> AbstractContextManager[Any]:
         """Autocast where the model's policy is mixed."""
         policy = getattr(self.model, "dtype_policy", None)
         if policy is None or not policy.mixed:
             return nullcontext()
         device = next(self.model.parameters()).device.type
-        return torch.autocast(device, dtype=policy.compute_dtype)
+        return torch.autocast(device, dtype=policy.arithmetic)
 
     def _explain(self, error: BaseException, batch: Batch) -> None:
         """Raise what says more than ``error``, if the targets of the batch are to blame."""
@@ -201,8 +215,12 @@ class TrainStep(Step):
         self.parameters = [weight.tensor for _, weight in weights]
         _refuse_shared(optimizer, self.parameters)
         optimizer.ensure_built(
-            self.parameters, [_projection(weight) for _, weight in weights], [path for path, _ in weights]
+            self.parameters,
+            [_projection(weight) for _, weight in weights],
+            [path for path, _ in weights],
+            [weight.layout for _, weight in weights],
         )
+        self._loss_scale = optimizer.loss_scale_factor
         self._state: _State | None = None
 
     def function(self, batch: Batch) -> tuple[Tensor, ...]:
@@ -210,9 +228,13 @@ class TrainStep(Step):
         y_pred = self._forward(x)
         loss = self.loss(x, y, y_pred, sample_weight)
         self._show(y, y_pred, sample_weight)
-        return (loss,)
+        scaled = self.optimizer.scale_loss(loss)  # the first output is differentiated, the last one reported
+        return (loss,) if scaled is loss else (scaled, loss)
 
     def __call__(self, batch: Batch) -> float:
+        if self.optimizer.loss_scale_factor != self._loss_scale:  # captured steps hold the number
+            self._loss_scale = self.optimizer.loss_scale_factor
+            self._forget_captures()
         if self._state is None:
             self._state = _State(self.model, self.objective)
         state = self._state
@@ -220,12 +242,12 @@ class TrainStep(Step):
             state.keep()
         try:
             outputs = self._replay(batch) or self._eager(batch)
-            value = outputs[0].item()
+            value = outputs[-1].item()
         except BaseException as error:
             state.restore()
             self._explain(error, batch)
             raise
-        if not (math.isfinite(value) and self.optimizer.gradients_finite()):
+        if not (math.isfinite(value) and self.optimizer.takes_gradients()):
             try:
                 raise diagnose(self, batch, value)
             finally:
@@ -311,7 +333,7 @@ class PredictStep(Step):
 
     def at_once(self, x: np.ndarray) -> Any:
         """The outputs if this shape is captured, so that nothing is left to prepare; else None."""
-        tensor = torch.from_numpy(x).to(self.model.device, self.model.compute_dtype)
+        tensor = torch.from_numpy(x).to(self.model.device, self.model.data_dtype)
         if _key((tensor,)) not in self._captured:
             return None
         with use_threads(threads_for(self.multiply_adds, torch.get_num_threads())):
@@ -337,7 +359,7 @@ class _State:
 
     def __init__(self, model: nn.Module, objective: Objective | None) -> None:
         metrics = objective.metrics if objective is not None else []
-        found = [*model.buffers(), *(tensor for metric in metrics for tensor in metric.variables)]
+        found = [*model.buffers(), *(tensor for metric in metrics for tensor in metric.states)]
         self.tensors = list({id(tensor): tensor for tensor in found}.values())
         self._copies = [tensor.clone() for tensor in self.tensors]
         self._versions = [tensor._version for tensor in self.tensors]
@@ -365,9 +387,12 @@ class _State:
 def _forward_work(model: nn.Module, x: Any) -> int:
     """Multiply-adds of the forward pass on ``x``; one for each weight and row where the model cannot be recorded."""
     flat = list(leaves(x))
+    if not all(isinstance(leaf, Tensor) for leaf in flat):  # text
+        return len(flat[0]) * sum(parameter.numel() for parameter in model.parameters())
     few = [leaf[:2] for leaf in flat]
     try:
-        counted = work_of(lambda *tensors: tuple(leaves(model(pack(x, tensors)))), few)
+        with state_kept(model):
+            counted = work_of(lambda *tensors: tuple(leaves(model(pack(x, tensors)))), few)
     except (CaptureError, ShapeError):
         counted = len(few[0]) * sum(parameter.numel() for parameter in model.parameters())
     return counted * len(flat[0]) // max(1, len(few[0]))

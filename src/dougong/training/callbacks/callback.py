@@ -1,14 +1,13 @@
-"""`Callback`, Keras's interface to a running fit, and the list that passes events on."""
+"""`Callback`, Keras's interface to a running fit, and the two that nearly every run has."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
-from dougong.core.errors import ConfigError, UnknownNameError
-from dougong.core.events import EpochBegan, EpochEnded, Event, StepBegan, StepEnded, TrainBegan, TrainEnded
+from dougong.core.errors import UnknownNameError
 
-__all__ = ["Callback", "CallbackList", "History", "LambdaCallback"]
+__all__ = ["Callback", "History", "LambdaCallback"]
 
 
 class Callback:
@@ -16,10 +15,12 @@ class Callback:
 
     ``params`` holds ``verbose``, ``epochs`` and ``steps`` (None where unknown).  To end the run after the step at hand
     set ``self.model.stop_training = True``; the epoch is still closed, and validated.
-    Keras: ``keras.callbacks.Callback``: the same methods in the same order.
+    `state_dict` gives what `BackupAndRestore` is to save of a callback, numbers and arrays; `load_state_dict` takes it.
+    Keras: ``keras.callbacks.Callback``: the same methods in the same order; it knows no state of callbacks.
     """
 
     model: Any = None
+    hears_last: ClassVar[bool] = False  # called after the others, wherever it stands among them
 
     def __init__(self) -> None:
         self.params: dict[str, Any] = {}
@@ -29,6 +30,13 @@ class Callback:
 
     def set_model(self, model: Any) -> None:
         self.model = model
+
+    def state_dict(self) -> dict[str, Any]:
+        """What changes during a run and decides how it goes on."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Take over what `state_dict` gave; called after ``on_train_begin``."""
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None: ...
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None: ...
@@ -110,79 +118,3 @@ class LambdaCallback(Callback):
                 raise UnknownNameError("callback method", name, known)
             if function is not None:
                 setattr(self, name, function)
-
-
-_SHORT_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
-
-
-class CallbackList:
-    """Passes each event to the callbacks that have a method for it; the others cost nothing.
-
-    Callbacks may come in nested lists, None among them.   Raises: ConfigError for what is no callback.
-    """
-
-    def __init__(self, callbacks: Any, model: Any, params: dict[str, Any]) -> None:
-        self.callbacks: list[Any] = list(_flat(callbacks))
-        for callback in self.callbacks:
-            callback.set_params(params)
-            callback.set_model(model)
-        self._listening: dict[str, list[Callable[..., Any]]] = {}
-
-    def methods(self, name: str) -> list[Callable[..., Any]]:
-        """The methods of this name that do something."""
-        found = self._listening.get(name)
-        if found is None:
-            found = [method for callback in self.callbacks if (method := _overriding(callback, name)) is not None]
-            self._listening[name] = found
-        return found
-
-    @property
-    def wants_steps(self) -> bool:
-        """Whether anyone listens to every training step."""
-        return bool(self.methods("on_train_batch_begin") or self.methods("on_train_batch_end"))
-
-    def call(self, name: str, *args: Any) -> None:
-        """Call method ``name`` wherever it is overridden."""
-        for method in self.methods(name):
-            method(*args)
-
-    def handle(self, event: Event) -> None:
-        """Translate an event of the loop into Keras's method calls."""
-        match event:
-            case StepEnded():
-                if self.methods("on_train_batch_end"):
-                    self.call("on_train_batch_end", event.step, event.logs())
-            case StepBegan():
-                self.call("on_train_batch_begin", event.step, {})
-            case EpochBegan():
-                self.call("on_epoch_begin", event.epoch, {})
-            case EpochEnded():
-                self.call("on_epoch_end", event.epoch, event.logs)
-            case TrainBegan():
-                self.call("on_train_begin", {})
-            case TrainEnded():
-                self.call("on_train_end", event.logs)
-
-
-def _flat(callbacks: Any) -> Iterator[Any]:
-    """The callbacks in nested lists, or in another `CallbackList`."""
-    if callbacks is None:
-        return
-    if isinstance(callbacks, CallbackList):
-        yield from callbacks.callbacks
-    elif hasattr(callbacks, "set_model") and not isinstance(callbacks, type):
-        yield callbacks
-    elif isinstance(callbacks, Iterable) and not isinstance(callbacks, str | type):
-        for inner in callbacks:
-            yield from _flat(inner)
-    else:
-        wrong = callbacks.__name__ if isinstance(callbacks, type) else repr(callbacks)
-        raise ConfigError(f"{wrong} is no callback; give an object derived from dg.callbacks.Callback")
-
-
-def _overriding(callback: Any, name: str) -> Callable[..., Any] | None:
-    """The callback's own method ``name``, or the one of the short name that stands for it, or None."""
-    method = getattr(callback, name, None)
-    if method is not None and getattr(method, "__func__", method) is not getattr(Callback, name):
-        return method
-    return _overriding(callback, _SHORT_NAMES[name]) if name in _SHORT_NAMES else None

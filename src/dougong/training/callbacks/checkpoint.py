@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,12 @@ class ModelCheckpoint(Callback):
     @property
     def best(self) -> float | None:
         return self._monitor.best
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"batches": self._batches, "best": self.best}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._batches, self._monitor.best = state["batches"], state["best"]
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._monitor.ask(self.model)

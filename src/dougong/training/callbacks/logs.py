@@ -115,6 +115,12 @@ class TensorBoard(Callback):
             if isinstance(value, float | int):
                 self._writer(part).add_scalar(tag.format(name), value, step)
 
+    def state_dict(self) -> dict[str, Any]:
+        return {"batches": self._batches}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self._batches = self._batches_before = state["batches"]
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._batches = 0
         self._writer("train")  # a missing package is told before the first epoch, not after it

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from dougong import metrics
 from dougong.core.errors import ConfigError, near_names
 from dougong.losses.functions import FUNCTIONS
@@ -99,6 +101,9 @@ class Monitor:
             hint = f"; did you mean {near[0]!r}?" if near else ""
             advice = " Give fit validation data." if self.name.startswith("val_") else ""
             _log.warning("nothing is logged as %r; there are %s%s%s", self.name, ", ".join(logs or ()), hint, advice)
+            return None
+        if np.size(found) != 1:
+            _log.warning("%r is logged as %s numbers; a single one can be watched", self.name, np.size(found))
             return None
         return float(found)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import Parameter, signature
 from numbers import Real
 from typing import Any
@@ -84,6 +84,12 @@ class ReduceLROnPlateau(Callback):
     @property
     def best(self) -> float | None:
         return self._monitor.best
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"wait": self.wait, "cooldown_counter": self.cooldown_counter, "best": self.best}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.wait, self.cooldown_counter, self._monitor.best = state["wait"], state["cooldown_counter"], state["best"]
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._monitor.reset()

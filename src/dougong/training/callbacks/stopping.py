@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from dougong.training.averaging import averaged
@@ -50,6 +51,14 @@ class EarlyStopping(Callback):
     @property
     def best(self) -> float | None:
         return self._monitor.best
+
+    def state_dict(self) -> dict[str, Any]:
+        names = ("wait", "stopped_epoch", "best_epoch", "best_weights", "best")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        self.wait, self.stopped_epoch, self.best_epoch = state["wait"], state["stopped_epoch"], state["best_epoch"]
+        self.best_weights, self._monitor.best = state["best_weights"], state["best"]
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._reset()

@@ -1,0 +1,16 @@
+"""``keras.visualization``: pictures with what is known about them."""
+
+from dougong.data.drawing import draw_bounding_boxes, draw_segmentation_masks
+from dougong.data.galleries import (
+    plot_bounding_box_gallery,
+    plot_image_gallery,
+    plot_segmentation_mask_gallery,
+)
+
+__all__ = [
+    "draw_bounding_boxes",
+    "draw_segmentation_masks",
+    "plot_bounding_box_gallery",
+    "plot_image_gallery",
+    "plot_segmentation_mask_gallery",
+]
