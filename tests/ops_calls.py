@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ops_twins import values
+from numpy_twins import values
 
 __all__ = ["BINARY", "CALLS", "CUMULATIVE", "ELSEWHERE", "EVERY", "REDUCTIONS", "UNARY"]
 

@@ -1,141 +1,124 @@
-"""What the tests of `dougong.ops` share: our function and Keras's called alike, and compared in every respect."""
+"""One call of a function of `dougong.ops` compared with Keras's: values, dtypes, gradients, and what symbols give."""
 
 from __future__ import annotations
 
-import importlib
-import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-import keras
 import numpy as np
 import torch
 from torch import Tensor
 
 from closeness import close
 from dougong.core.nested import leaves, map_leaves
-from dougong.core.symbol import Symbol
+from dougong.core.symbol import Input, Symbol
+from dougong.models import Model
 
-__all__ = ["FUNCTIONS", "check", "check_gradient", "check_symbol", "ours", "shown", "values"]
-
-MODULES = """
-arithmetic bits comparison counting creation cumulative diagonals elementwise exponentials indexing joining
-nan_reductions padding products reductions shaping sorting spacing statistics trigonometry vectorizing windows
-""".split()
-_KERAS_NAMES = {name for name in dir(keras.ops.numpy) if not name.startswith("_")}
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    name: getattr(module, name)
-    for module in (importlib.import_module(f"dougong.ops.{name}") for name in MODULES)
-    for name in module.__all__
-    if name in _KERAS_NAMES
-}
-_TOLERANCE = {torch.float16: 2e-3, torch.bfloat16: 2e-2}
+__all__ = ["Case", "numbers", "same_gradients", "same_on_symbols", "same_values"]
 
 
-def ours(name: str) -> Callable[..., Any]:
-    return FUNCTIONS[name]
+def numbers(*shape: int, seed: int = 0, low: float = -1.0, high: float = 1.0, dtype: str = "float32") -> np.ndarray:
+    """Random numbers between two bounds, the same for the same seed and shape."""
+    return np.random.default_rng((seed, *shape)).uniform(low, high, shape).astype(dtype)
 
 
-def values(seed: int, *shape: int, dtype: torch.dtype = torch.float32, low: float = -3.0, high: float = 3.0) -> Tensor:
-    """Random numbers of a dtype between two bounds, the same for the same seed."""
-    drawn = low + (high - low) * torch.rand(shape, generator=torch.Generator().manual_seed(seed))
-    return drawn.round().to(dtype) if not dtype.is_floating_point else drawn.to(dtype)
+@dataclass
+class Case:
+    """A call: ``batched`` are the places, among the arrays it takes, of those whose first axis a symbol leaves open."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    options: dict[str, Any] = field(default_factory=dict)
+    batched: tuple[int, ...] = ()
+    differentiable: bool = True
+    symbolic: bool = True
+
+    def __str__(self) -> str:
+        return self.name
+
+    def call(self, function: Callable[..., Any], convert: Callable[[Any], Any]) -> Any:
+        """``function`` of the arguments, with ``convert`` applied to every array."""
+        arguments, options = map_leaves(
+            lambda leaf: convert(leaf) if isinstance(leaf, np.ndarray) else leaf, (self.arguments, self.options)
+        )
+        return function(*arguments, **options)
 
 
-def shown(args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:
-    """A call's arguments in a few words, for messages."""
-
-    def word(leaf: Any) -> str:
-        return f"{leaf.dtype}{list(leaf.shape)}".removeprefix("torch.") if isinstance(leaf, Tensor) else repr(leaf)
-
-    return ", ".join(
-        [*map(str, map_leaves(word, list(args))), *(f"{k}={map_leaves(word, v)}" for k, v in kwargs.items())]
-    )
+def _tensors(result: Any) -> Iterator[Tensor]:
+    return (leaf for leaf in leaves(result) if isinstance(leaf, Tensor))
 
 
-def _tensors(result: Any) -> list[Any]:
-    return list(leaves(result))
-
-
-def check(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None, *, want: Any = None) -> Any:
-    """Raise unless our result has Keras's values, shapes and dtypes; ``want`` replaces Keras's, where it is wrong."""
-    kwargs = kwargs or {}
-    got = ours(name)(*args, **kwargs)
-    if want is None:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Keras's own calls of what torch is to drop
-            want = getattr(keras.ops, name)(*args, **kwargs)
-    because = f"{name}({shown(args, kwargs)})"
-    mine, theirs = _tensors(got), _tensors(want)
-    if len(mine) != len(theirs):
-        raise AssertionError(f"{because}: {len(mine)} results, want {len(theirs)}")
-    for one, other in zip(mine, theirs):
-        if isinstance(other, np.ndarray | np.generic):
-            other = torch.as_tensor(np.array(other))
-        if not isinstance(other, Tensor):
-            assert one == other, f"{because}: {one}, want {other}"
-            continue
-        if one.dtype is not other.dtype:
-            raise AssertionError(f"{because}: dtype {one.dtype}, want {other.dtype}")
-        _same(one, other, because)
-    return got
-
-
-def _same(got: Tensor, want: Tensor, because: str) -> None:
-    tolerance = _TOLERANCE.get(got.dtype, 1e-6)
-    if got.is_complex():
-        got, want = torch.view_as_real(got.resolve_conj()), torch.view_as_real(want.resolve_conj())
-    if got.dtype is torch.bfloat16:
-        got, want = got.float(), want.float()
+def _same(got: Tensor, want: Tensor, because: str, tolerance: float = 1e-5) -> None:
+    got, want = (torch.view_as_real(one.resolve_conj()) if one.is_complex() else one for one in (got, want))
     close(got, want, because=because, tolerance=tolerance)
 
 
-def _leaf(one: Any) -> Any:
-    is_float = isinstance(one, Tensor) and one.is_floating_point()
-    return one.detach().clone().requires_grad_() if is_float else one
+def same_values(case: Case, ours: Callable[..., Any], theirs: Callable[..., Any]) -> None:
+    """Raise unless the results have the same values and dtypes."""
+    got, want = (list(_tensors(case.call(function, torch.from_numpy))) for function in (ours, theirs))
+    assert len(got) == len(want), f"{case}: {len(got)} results, want {len(want)}"
+    for one, other in zip(got, want):
+        assert one.dtype is other.dtype, f"{case}: dtype {one.dtype}, want {other.dtype}"
+        _same(one, other, str(case))
 
 
-def check_gradient(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None) -> None:
-    """Raise unless the gradients of a weighted sum of our results equal those of Keras's."""
-    kwargs = kwargs or {}
-    gradients = []
-    for function in (ours(name), getattr(keras.ops, name)):
-        given = map_leaves(_leaf, list(args))
-        inputs = [one for one in leaves(given) if isinstance(one, Tensor) and one.requires_grad]
-        total = torch.zeros(())
-        for result in _tensors(function(*given, **kwargs)):
-            if isinstance(result, Tensor) and result.requires_grad:
-                weights = torch.linspace(0.5, 1.5, result.numel(), dtype=torch.float32).reshape(result.shape)
-                total = total + (result * weights).sum()
-        assert total.requires_grad, f"{name}: no gradient through {function}"
-        gradients.append(torch.autograd.grad(total, inputs, allow_unused=True))
-    for mine, theirs in zip(*gradients):
-        if theirs is not None:
-            assert mine is not None, f"{name}: no gradient"
-            _same(mine, theirs, f"the gradient of {name}({shown(args, kwargs)})")
+def same_gradients(case: Case, ours: Callable[..., Any], theirs: Callable[..., Any]) -> None:
+    """Raise unless the gradients of the sum of squared results are the same, where Keras has one."""
+    found = []
+    for function in (ours, theirs):
+        inputs: list[Tensor] = []
+
+        def leaf(array: np.ndarray, inputs: list[Tensor] = inputs) -> Tensor:
+            made = torch.from_numpy(array)
+            if made.is_floating_point() or made.is_complex():
+                inputs.append(made.clone().requires_grad_())
+                return inputs[-1]
+            return made
+
+        results = (
+            [one for one in _tensors(case.call(function, leaf)) if one.requires_grad] if case.differentiable else []
+        )
+        total = sum((one.abs().square().sum() for one in results), torch.zeros(()))
+        found.append(torch.autograd.grad(total, inputs, allow_unused=True) if results else None)
+    mine, theirs_ = found
+    if theirs_ is not None:
+        assert mine is not None, f"{case}: no gradient"
+        for one, other in zip(mine, theirs_):
+            if other is not None:
+                assert one is not None, f"{case}: no gradient"
+                _same(one, other, f"gradient of {case}", tolerance=1e-4)
 
 
-def check_symbol(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any] | None = None, *, batch: bool) -> Any:
-    """Raise unless symbols in place of the tensors give the shapes and dtypes of the real results.
+def same_on_symbols(case: Case, ours: Callable[..., Any]) -> None:
+    """Raise unless a graph made of symbols promises the results' shapes and dtypes, and gives their values."""
+    if not case.symbolic:
+        return
+    places: list[np.ndarray] = []
+    inputs: list[Symbol] = []
+    fed: list[Tensor] = []
 
-    ``batch``: the first axis of each tensor is unknown; what is known of the result must then be right.
-    """
-    kwargs = kwargs or {}
+    def symbol(array: np.ndarray) -> Any:
+        places.append(array)
+        place = len(places) - 1
+        if place not in case.batched and not (not case.batched and array.dtype.kind == "f" and not inputs):
+            return array
+        shape = [None, *array.shape[1:]] if place in case.batched else list(array.shape)
+        inputs.append(Input(batch_shape=shape, dtype=str(array.dtype)))
+        fed.append(torch.from_numpy(array))
+        return inputs[-1]
 
-    def symbol(one: Any) -> Any:
-        if not isinstance(one, Tensor):
-            return one
-        return Symbol([None, *one.shape[1:]] if batch and one.ndim else one.shape, one.dtype)
-
-    real = ours(name)(*args, **kwargs)
-    made = ours(name)(*map_leaves(symbol, list(args)), **map_leaves(symbol, dict(kwargs)))
-    for one, other in zip(_tensors(real), _tensors(made), strict=True):
-        if not isinstance(one, Tensor):
-            assert one == other, name
-            continue
-        because = f"{name}({shown(args, kwargs)}) of symbols"
-        assert other.dtype is one.dtype, f"{because}: {other.dtype}, want {one.dtype}"
-        assert len(other.shape) == one.ndim, f"{because}: {other.shape}, want {tuple(one.shape)}"
-        fits = all(size == known or (batch and known is None) for size, known in zip(one.shape, other.shape))
-        assert fits, f"{because}: {other.shape}, want {tuple(one.shape)}"
-    return made
+    made = case.call(ours, symbol)
+    if not inputs:
+        return
+    real = list(_tensors(case.call(ours, torch.from_numpy)))
+    promised = [leaf for leaf in leaves(made) if isinstance(leaf, Symbol)]
+    assert len(promised) == len(real), f"{case} of symbols: {len(promised)} results, want {len(real)}"
+    for one, other in zip(real, promised):
+        assert other.dtype is one.dtype, f"{case} of symbols: {other.dtype}, want {one.dtype}"
+        assert len(other.shape) == one.ndim, f"{case} of symbols: {other.shape}, want {tuple(one.shape)}"
+        assert all(b in (None, a) for a, b in zip(one.shape, other.shape)), f"{case} of symbols: {other.shape}"
+    with torch.no_grad():
+        given = Model(inputs, promised)(fed if len(fed) > 1 else fed[0])
+    for one, other in zip(real, _tensors(given), strict=True):
+        _same(other, one, f"the graph of {case}")

@@ -29,7 +29,12 @@ def origin(tmp_path: Path) -> Path:
     with zipfile.ZipFile(folder / "flowers.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted((folder / "flowers").rglob("*")):
             archive.write(path, path.relative_to(folder))
-    for name, mode in (("flowers.tar", "w"), ("flowers.tar.gz", "w:gz"), ("flowers.tgz", "w:gz"), ("flowers.tar.bz2", "w:bz2")):
+    for name, mode in (
+        ("flowers.tar", "w"),
+        ("flowers.tar.gz", "w:gz"),
+        ("flowers.tgz", "w:gz"),
+        ("flowers.tar.bz2", "w:bz2"),
+    ):
         with tarfile.open(folder / name, mode) as archive:
             archive.add(folder / "flowers", "flowers")
     return folder
@@ -81,7 +86,9 @@ def test_keras_home_is_the_cache(origin: Path, tmp_path: Path, monkeypatch: pyte
     assert path == tmp_path / "home" / "datasets" / "plain.txt"
 
 
-@pytest.mark.parametrize(("algorithm", "make"), [("auto", hashlib.sha256), ("sha256", hashlib.sha256), ("auto", hashlib.md5)])
+@pytest.mark.parametrize(
+    ("algorithm", "make"), [("auto", hashlib.sha256), ("sha256", hashlib.sha256), ("auto", hashlib.md5)]
+)
 def test_hashes_are_checked(algorithm: str, make: Any, origin: Path, tmp_path: Path) -> None:
     good, options = make(TEXT).hexdigest(), {"origin": origin / "plain.txt", "cache_dir": tmp_path}
     path = Path(get_file(file_hash=good.upper(), hash_algorithm=algorithm, **options))

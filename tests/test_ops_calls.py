@@ -9,8 +9,8 @@ import torch
 
 from dougong.core.errors import BuildError, ShapeError
 from dougong.core.nested import leaves
+from numpy_twins import FUNCTIONS, check, check_gradient, check_symbol, shown
 from ops_calls import ELSEWHERE, EVERY
-from ops_twins import FUNCTIONS, check, check_gradient, check_symbol, shown
 
 # No gradient on torch, in Keras or here: results that count, compare or choose places.
 WITHOUT_GRADIENT = {

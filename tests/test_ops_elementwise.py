@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from numpy_twins import check, ours, values
 from ops_calls import BINARY, UNARY
-from ops_twins import check, ours, values
 
 NAN, INF = float("nan"), float("inf")
 
@@ -115,3 +115,18 @@ def test_aliases_are_the_same_function() -> None:
     for pair in pairs.split(";"):
         one, other = pair.split()
         assert ours(one) is ours(other)
+
+
+def test_what_becomes_a_tensor() -> None:
+    array = np.arange(6.0)
+    frozen = np.arange(6.0)
+    frozen.flags.writeable = False
+    assert ours("array")(array[::-1]).tolist() == [5.0, 4.0, 3.0, 2.0, 1.0, 0.0]
+    assert ours("array")(frozen).dtype is torch.float64
+    assert ours("array")(2**40).item() == 2**40
+    assert ours("array")([2**40, 1]).dtype is torch.int64
+    assert ours("array")(np.array([1, 2], dtype="uint32")).dtype is torch.int64
+    for made in ([np.ones(2, "float32")] * 2, np.float64(1.5), np.int16(3), [], (1, 2.5), [True, 2], range(3)):
+        check("array", (made,))
+    for dtype in (int, float, bool, np.float16, np.dtype("int8"), "torch.float32", torch.uint8):
+        check("array", ([0, 1],), {"dtype": dtype})

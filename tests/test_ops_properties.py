@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, basic_indices, mutually_broadcastable_shapes
 
 from closeness import close
-from ops_twins import check, check_symbol, ours, values
+from numpy_twins import check, check_symbol, ours, values
 
 fresh = settings(max_examples=60, deadline=None, print_blob=True, database=None, derandomize=False)
 

@@ -11,8 +11,8 @@ import torch
 
 from closeness import close
 from dougong.core.errors import ShapeError
+from numpy_twins import check, ours, values
 from ops_calls import CUMULATIVE, REDUCTIONS
-from ops_twins import check, ours, values
 
 INPUTS: dict[str, Any] = {
     "float32": values(0, 2, 3, 4),

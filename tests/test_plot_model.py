@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,14 +28,19 @@ def without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stack() -> Any:
     layers = dg.layers
-    return dg.Sequential([dg.Input((8, 8, 3)), layers.Conv2D(4, 3, activation="relu", name="conv"), layers.Flatten(name="flat"),
-                          layers.Dense(2, name="out")])  # fmt: skip
+    conv = layers.Conv2D(4, 3, activation="relu", name="conv")
+    return dg.Sequential([dg.Input((8, 8, 3)), conv, layers.Flatten(name="flat"), layers.Dense(2, name="out")])
 
 
 def branched() -> Any:
+    dg.utils.clear_session()  # so that "mul" is "mul" again
     layers = dg.layers
     left, right, inner = dg.Input((6,), name="left"), dg.Input((6,), name="right"), dg.Input((6,), name="inner")
-    tower = dg.Model(inner, layers.Add(name="sum")([layers.Dense(4, name="d1")(inner), layers.Dense(4, name="d2")(inner)]), name="tower")
+    tower = dg.Model(
+        inner,
+        layers.Add(name="sum")([layers.Dense(4, name="d1")(inner), layers.Dense(4, name="d2")(inner)]),
+        name="tower",
+    )
     head = dg.Sequential([dg.Input((4,)), layers.Dense(3, name="h1"), layers.Dropout(0.5, name="h2")], name="head")
     joined = layers.Concatenate(name="cat")([tower(left), tower(right)])
     frozen = layers.Dense(6, trainable=False, name="frozen")(joined)
@@ -106,8 +112,17 @@ def test_a_model_with_its_own_call_is_one_box() -> None:
 
 
 def test_the_dot_text() -> None:
-    text = model_to_dot(branched(), show_shapes=True, expand_nested=True, rankdir="LR", dpi=96, splines="curved").to_string()
-    for part in ('rankdir="LR"', 'dpi="96"', 'splines="curved"', 'label="tower"', "Output shape: <b>(None, 6)</b>", "<b>d1 (Dense)</b>"):
+    text = model_to_dot(
+        branched(), show_shapes=True, expand_nested=True, rankdir="LR", dpi=96, splines="curved"
+    ).to_string()
+    for part in (
+        'rankdir="LR"',
+        'dpi="96"',
+        'splines="curved"',
+        'label="tower"',
+        "Output shape: <b>(None, 6)</b>",
+        "<b>d1 (Dense)</b>",
+    ):
         assert part in text
     assert text.count("subgraph") == 2
     assert text.count("{") == text.count("}")
@@ -151,14 +166,14 @@ def test_boxes_do_not_overlap_and_arrows_go_down_between_them(seed: int) -> None
     assert not overlaps(placed, sizes)
     for a, b in arrows:
         way = placed.ways[a, b]
-        assert all(lower[1] >= upper[1] for upper, lower in zip(way, way[1:]))
+        assert all(lower[1] >= upper[1] for upper, lower in pairwise(way))
         for x, y in way[1:-1]:  # the bends stand beside the boxes of their rank
             for n, (cx, cy) in placed.centres.items():
                 assert not (abs(x - cx) < sizes[n][0] / 2 and abs(y - cy) < sizes[n][1] / 2), (a, b, n)
     for n, (x, y) in placed.centres.items():
-        assert -1e-6 <= x - sizes[n][0] / 2
+        assert x - sizes[n][0] / 2 >= -1e-6
         assert x + sizes[n][0] / 2 <= placed.size[0] + 1e-6
-        assert -1e-6 <= y - sizes[n][1] / 2
+        assert y - sizes[n][1] / 2 >= -1e-6
         assert y + sizes[n][1] / 2 <= placed.size[1] + 1e-6
 
 

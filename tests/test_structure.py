@@ -39,7 +39,8 @@ def test_every_module_says_what_it_is_and_what_it_offers() -> None:
     silent = []
     for path in SOURCES:
         tree = ast.parse(path.read_text())
-        names = [t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)]
+        targets = [target for n in tree.body if isinstance(n, ast.Assign) for target in n.targets]
+        names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
         if not ast.get_docstring(tree) or (
             "__all__" not in names and len(tree.body) > 1 and path.name != "__main__.py"
         ):

@@ -10,20 +10,20 @@ from keras import layers
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-CODE = 16
+CODE = 6
 
 
 def networks() -> tuple[keras.Model, keras.Model, keras.Model]:
     """Encoder, decoder, and both in a row."""
     picture = keras.Input((8, 8, 1))
-    x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(picture)
-    x = layers.Conv2D(32, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2D(16, 3, strides=2, padding="same", activation="gelu")(picture)
+    x = layers.Conv2D(32, 3, strides=2, padding="same", activation="gelu")(x)
     encoder = keras.Model(picture, layers.Dense(CODE)(layers.Flatten()(x)), name="encoder")
 
     code = keras.Input((CODE,))
-    x = layers.Dense(2 * 2 * 32, activation="relu")(code)
+    x = layers.Dense(2 * 2 * 32, activation="gelu")(code)
     x = layers.Reshape((2, 2, 32))(x)
-    x = layers.Conv2DTranspose(16, 3, strides=2, padding="same", activation="relu")(x)
+    x = layers.Conv2DTranspose(16, 3, strides=2, padding="same", activation="gelu")(x)
     x = layers.UpSampling2D(2)(x)
     x = layers.Conv2D(1, 3, padding="same", activation="sigmoid")(x)
     decoder = keras.Model(code, x, name="decoder")
@@ -40,8 +40,8 @@ def main() -> dict[str, float]:
     train, test = slice(0, 1400), slice(1400, None)
 
     encoder, decoder, autoencoder = networks()
-    autoencoder.compile(keras.optimizers.Adam(0.005), loss="mse")
-    history = autoencoder.fit(noisy[train], clean[train], batch_size=50, epochs=10, shuffle=False, verbose=0)
+    autoencoder.compile(keras.optimizers.Adam(0.006), loss="mse")
+    history = autoencoder.fit(noisy[train], clean[train], batch_size=50, epochs=14, shuffle=False, verbose=0)
 
     restored = autoencoder.predict(noisy[test], batch_size=200, verbose=0)
     codes = encoder.predict(noisy[test], batch_size=200, verbose=0)

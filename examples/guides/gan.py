@@ -67,14 +67,14 @@ def main() -> dict[str, float]:
     )
     gan = GAN(discriminator, generator)
     gan.compile(
-        d_optimizer=keras.optimizers.Adam(0.003, beta_1=0.5),
-        g_optimizer=keras.optimizers.Adam(0.003, beta_1=0.5),
+        d_optimizer=keras.optimizers.Adam(0.004, beta_1=0.5),
+        g_optimizer=keras.optimizers.Adam(0.004, beta_1=0.5),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
     draw = np.random.default_rng(1)
     noise = draw.normal(size=(4000, NOISE)).astype("float32")
     before = generator.predict(noise[:500], batch_size=500, verbose=0)
-    history = gan.fit(ring(4000, seed=0), noise, batch_size=80, epochs=5, shuffle=False, verbose=0)
+    history = gan.fit(ring(4000, seed=0), noise, batch_size=80, epochs=10, shuffle=False, verbose=0)
     made = generator.predict(draw.normal(size=(500, NOISE)).astype("float32"), batch_size=500, verbose=0)
     off, off_before = (np.abs(np.linalg.norm(points, axis=1) - 1.0).mean() for points in (made, before))
     return {

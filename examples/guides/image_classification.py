@@ -14,19 +14,19 @@ def residual(x, filters: int):
     """Two separable convolutions, the size halved; beside them a projection of what came in."""
     beside = layers.Conv2D(filters, 1, strides=2, padding="same")(x)
     for _ in range(2):
-        x = layers.Activation("relu")(x)
-        x = layers.SeparableConv2D(filters, 3, padding="same")(x)
+        x = layers.Activation("swish")(x)
+        x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
-    x = layers.MaxPooling2D(3, strides=2, padding="same")(x)
+    x = layers.AveragePooling2D(3, strides=2, padding="same")(x)
     return layers.add([x, beside])
 
 
 def network() -> keras.Model:
     inputs = keras.Input((8, 8, 1))
     x = layers.Rescaling(1.0 / 16.0)(inputs)
-    x = layers.Conv2D(16, 3, padding="same", use_bias=False, name="first")(x)
+    x = layers.Conv2D(24, 3, padding="same", use_bias=False, name="first")(x)
     x = layers.BatchNormalization(momentum=0.9, name="first_norm")(x)
-    x = residual(x, 24)
+    x = residual(x, 32)
     x = layers.Activation("gelu")(x)
     x = layers.GlobalAveragePooling2D()(x)
     return keras.Model(inputs, layers.Dense(10, activation="softmax")(x))
@@ -50,7 +50,7 @@ def main() -> dict[str, float]:
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=0.05),
         metrics=["accuracy", keras.metrics.TopKCategoricalAccuracy(k=3, name="top3")],
     )
-    history = model.fit(x[:1300], y[:1300], batch_size=65, epochs=6, shuffle=False, verbose=0)
+    history = model.fit(x[:1300], y[:1300], batch_size=65, epochs=10, shuffle=False, verbose=0)
     loss, accuracy, top3 = model.evaluate(x[1300:], y[1300:], batch_size=200, verbose=0)
 
     read = model.predict(x[1300:], batch_size=200, verbose=0).argmax(1)

@@ -27,15 +27,15 @@ def pictures(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 def double(x, filters: int):
     for _ in range(2):
-        x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
+        x = layers.Conv2D(filters, 3, padding="same", activation="swish", kernel_initializer="he_normal")(x)
     return x
 
 
 def unet() -> keras.Model:
     inputs = keras.Input((SIZE, SIZE, 1))
     first = double(inputs, 8)
-    second = double(layers.MaxPooling2D()(first), 16)
-    x = double(layers.MaxPooling2D()(second), 16)
+    second = double(layers.AveragePooling2D(2)(first), 16)
+    x = double(layers.AveragePooling2D(2)(second), 16)
     x = layers.Concatenate()([layers.UpSampling2D(interpolation="bilinear")(x), second])
     x = double(x, 16)
     x = layers.Concatenate()([layers.Conv2DTranspose(8, 2, strides=2)(x), first])
@@ -56,7 +56,7 @@ def iou(truth: np.ndarray, found: np.ndarray) -> float:
 
 def main() -> dict[str, float]:
     keras.utils.set_random_seed(21)
-    x, y = pictures(240, seed=0)
+    x, y = pictures(200, seed=0)
     x_test, y_test = pictures(100, seed=1)
     model = unet()
     metric = keras.metrics.BinaryIoU(target_class_ids=[1], threshold=0.5, name="iou")

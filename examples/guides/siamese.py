@@ -41,12 +41,11 @@ def network() -> keras.Model:
     encoder = keras.Sequential(
         [
             keras.Input((8, 8, 1)),
-            layers.Conv2D(16, 3, activation="tanh"),
+            layers.Conv2D(16, 3, padding="same", activation="gelu"),
             layers.AveragePooling2D(2),
             layers.Flatten(),
-            layers.BatchNormalization(),
-            layers.Dense(16),
-            layers.UnitNormalization(),
+            layers.Dense(32, activation="gelu"),
+            layers.Dense(8),
         ],
         name="encoder",
     )
@@ -67,7 +66,7 @@ def main() -> dict[str, float]:
     train_x, train_same = pairs(x[known & ~held], y[known & ~held], 1800, seed=0)
     model = network()
     model.compile(keras.optimizers.RMSprop(0.002), loss=contrastive)
-    history = model.fit(train_x, train_same, batch_size=60, epochs=6, shuffle=False, verbose=0)
+    history = model.fit(train_x, train_same, batch_size=60, epochs=10, shuffle=False, verbose=0)
     test = pairs(x[known & held], y[known & held], 400, seed=1)
     strangers = pairs(x[~known], y[~known], 400, seed=2)
     distance = model.predict(test[0], batch_size=200, verbose=0)

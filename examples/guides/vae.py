@@ -63,23 +63,23 @@ def main() -> dict[str, float]:
     keras.utils.set_random_seed(11)
     pictures = (load_digits().images / 16.0)[..., None].astype("float32")
     inputs = keras.Input((8, 8, 1))
-    x = layers.Conv2D(16, 3, strides=2, padding="same", activation="relu")(inputs)
-    x = layers.Dense(32, activation="relu")(layers.Flatten()(x))
+    x = layers.Conv2D(16, 3, strides=2, padding="same", activation="gelu")(inputs)
+    x = layers.Dense(32, activation="gelu")(layers.Flatten()(x))
     mean, log_variance = layers.Dense(CODE)(x), layers.Dense(CODE)(x)
     code = Sampling(weight=1.0, seed=12)([mean, log_variance])
     encoder = keras.Model(inputs, [mean, log_variance, code], name="encoder")
     decoder = keras.Sequential(
         [
             keras.Input((CODE,)),
-            layers.Dense(4 * 4 * 16, activation="relu"),
+            layers.Dense(4 * 4 * 16, activation="gelu"),
             layers.Reshape((4, 4, 16)),
             layers.Conv2DTranspose(1, 3, strides=2, padding="same", activation="sigmoid"),
         ],
         name="decoder",
     )
     vae = VAE(encoder, decoder)
-    vae.compile(optimizer=keras.optimizers.Adam(0.005))
-    history = vae.fit(pictures, batch_size=60, epochs=8, shuffle=False, verbose=0)
+    vae.compile(optimizer=keras.optimizers.Adam(0.01))
+    history = vae.fit(pictures, batch_size=60, epochs=12, shuffle=False, verbose=0)
     noise = np.random.default_rng(0).normal(size=(1000, CODE)).astype("float32")
     made = decoder.predict(noise, batch_size=500, verbose=0)
     means = encoder.predict(pictures, batch_size=600, verbose=0)[0]

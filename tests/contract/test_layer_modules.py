@@ -78,7 +78,7 @@ DEEPER = {
     "MultiHeadAttention-scores": (10, "an option in the call, and scores without the fused kernel"),
     "RMSNormalization": (7, "its autograd function"),
     "RNN": (8, RECURRENCE),
-    "RNN-stacked": (11, "nested states of cells upon cells"),
+    "RNN-stacked": (12, "nested states of cells upon cells"),
     "ReLU": (7, "torch's arithmetic of a number and a tensor is written in Python"),
     "ReLU-plain": (5, ""),
     "SimpleRNN": (8, RECURRENCE),

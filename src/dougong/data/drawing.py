@@ -96,7 +96,14 @@ def _draw(
         if text:
             high = int(_LETTERS * font_scale)
             place = (left, top - 6 - high) if top - 8 > high else (left + 3, top + text_thickness + 3)
-            brush.text(place, text, fill=ink, font=font, stroke_width=max(0, text_thickness - 1) * font_scale / 2, stroke_fill=ink)
+            brush.text(
+                place,
+                text,
+                fill=ink,
+                font=font,
+                stroke_width=max(0, text_thickness - 1) * font_scale / 2,
+                stroke_fill=ink,
+            )
     picture[...] = np.asarray(canvas).reshape(picture.shape)
 
 
@@ -115,7 +122,7 @@ def draw_segmentation_masks(
     Without ``color_mapping`` colours are Keras's, black for class 0.  Classes from ``num_classes`` on are not coloured.
     Shapes: ``[N, H, W, 3]``, ``[N, H, W]`` or ``[N, H, W, 1]`` -> ``[N, H, W, 3]`` uint8 (without ``blend`` float32).
     Raises: ShapeError; DataError unless masks are whole numbers.
-    Keras: equals ``keras.visualization.draw_segmentation_masks``, but without ``num_classes`` the last class counts too.
+    Keras: equals ``keras.visualization.draw_segmentation_masks``, but without ``num_classes`` the last class counts.
     """
     pictures = last_axis_channels(images, data_format).astype("float32")
     masks = as_numpy(segmentation_masks)

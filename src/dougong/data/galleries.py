@@ -37,7 +37,7 @@ def plot_image_gallery(
 
     ``value_range`` is what black and white are; ``scale`` is a picture's size in inches.
     Raises: ShapeError; ConfigError for labels without their names, or a path and ``show=True``.
-    Keras: as ``keras.visualization.plot_image_gallery``; there, without ``cols``, pictures of the last row are left out.
+    Keras: as ``keras.visualization.plot_image_gallery``; there, without ``cols``, a last row half full is left out.
     """
     if path is not None and show:
         raise ConfigError("give path= to write the gallery, or show=True to see it, not both")
@@ -90,6 +90,10 @@ def _titles(count: int, y_true: Any, y_pred: Any, label_map: Mapping[int, str]) 
     return ["  ".join(title) for title in parts]
 
 
+def _hex(color: Sequence[int]) -> str:
+    return "#" + "".join(f"{part:02x}" for part in color)
+
+
 def plot_bounding_box_gallery(
     images: Any,
     bounding_box_format: str,
@@ -132,7 +136,7 @@ def plot_bounding_box_gallery(
         from matplotlib.patches import Patch  # lazy: as above
 
         colors = {"Ground Truth": true_color, "Prediction": pred_color}
-        legend_handles = [Patch(color=np.array(color) / 255, label=label) for label, color in colors.items()]
+        legend_handles = [Patch(color=_hex(color), label=label) for label, color in colors.items()]
     plot_image_gallery(
         pictures, rows=rows, cols=cols, legend_handles=legend_handles, data_format="channels_last", **kwargs
     )

@@ -1,7 +1,8 @@
 """``keras.visualization``: pictures with what is known about them."""
 
-from dougong.data.drawing import draw_bounding_boxes, draw_segmentation_masks
-from dougong.data.galleries import (
+from dougong.data import (
+    draw_bounding_boxes,
+    draw_segmentation_masks,
     plot_bounding_box_gallery,
     plot_image_gallery,
     plot_segmentation_mask_gallery,

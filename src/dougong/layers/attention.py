@@ -5,9 +5,9 @@ Shapes: N batch, Q queries, K keys, H heads, D width of a head, F features.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -39,7 +39,7 @@ class MultiHeadAttention(HeadedAttention):
     """
 
     head_words = ("num_heads", "key_dim", "value_dim")
-    keras_places = {"gate_dense": "_gate_dense"}
+    keras_places: ClassVar[Mapping[str, str]] = {"gate_dense": "_gate_dense"}
 
     def __init__(
         self,

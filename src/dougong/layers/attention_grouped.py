@@ -5,7 +5,8 @@ Shapes: N batch, Q queries, K keys, H heads of queries, G heads of keys, D width
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -36,7 +37,9 @@ class GroupedQueryAttention(HeadedAttention):
     """
 
     keras_class_name = "GroupQueryAttention"  # Keras: the class's name counts for names and places of weights only
-    keras_places = {f"{word}_dense": f"_{word}_dense" for word in ("query", "key", "value", "gate", "output")}
+    keras_places: ClassVar[Mapping[str, str]] = {
+        f"{word}_dense": f"_{word}_dense" for word in ("query", "key", "value", "gate", "output")
+    }
     head_words = ("head_dim", "num_query_heads", "num_key_value_heads")
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -93,27 +93,39 @@ def module_paths(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
             return
         visited.add(id(module))
         yield path, module
-        stacked, folder = (list(module.children()), "") if isinstance(module, Holder) else (_stacked(module), "layers/")
+        if isinstance(module, Holder):
+            yield from listed(module.children(), path)
+            return
+        places = getattr(module, "keras_places", {})
+        children = {places.get(name, name): child for name, child in module.named_children()}
+        for name in _in_order_of_files(module, children):
+            if name == "layers" and isinstance(module, Model):
+                yield from listed(module.layers, f"{path}layers/")
+            else:
+                yield from walk(children[name], f"{path}{name}/")
+
+    def listed(modules: Iterable[nn.Module], folder: str) -> Iterator[tuple[str, nn.Module]]:
         keys: Counter[str] = Counter()
-        for layer in stacked:
-            name = snake_case(type(layer).__name__)
+        for module in modules:
+            name = snake_case(type(module).__name__)
             key = f"{name}_{keys[name]}" if keys[name] else name
             keys[name] += 1
-            yield from walk(layer, f"{path}{folder}{key}/")
-        listed = {id(layer) for layer in stacked}
-        places = getattr(module, "keras_places", {})
-        for name, child in sorted(module.named_children()):
-            if id(child) not in listed:
-                yield from walk(child, f"{path}{places.get(name, name)}/")
+            yield from walk(module, f"{folder}{key}/")
 
     return walk(root, "")
 
 
-def _stacked(module: nn.Module) -> list[nn.Module]:
-    """The layers that a sequential or functional model keeps in one list."""
-    if isinstance(module, Model) and module._program is not None:
-        return list(module.layers)
-    return []
+def _in_order_of_files(module: nn.Module, names: Iterable[str]) -> list[str]:
+    """Attributes as Keras visits them: by name, private ones last; the list of a model's layers is one of them.
+
+    A layer is written where it is met first, and a graph's layers stand in the list whatever else holds them.
+    """
+    ordered = sorted(names, key=lambda name: (name.startswith("_"), name))
+    if not isinstance(module, Model):
+        return ordered
+    if module._program is not None:
+        return ["layers", *ordered]
+    return sorted([*ordered, "layers"], key=lambda name: (name.startswith("_"), name))
 
 
 def _plain_weights(module: nn.Module) -> Iterator[KerasWeight]:

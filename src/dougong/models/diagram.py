@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 from dougong.core.nested import leaves, map_leaves
@@ -26,7 +27,7 @@ class Wishes:
 
 @dataclass(frozen=True)
 class Box:
-    """One layer: ``head`` is its name and class, ``activation`` its activation's name, ``cells`` what is in the last row.
+    """One layer: ``head`` is its name and class, ``activation`` its activation's name, ``cells`` the last row.
 
     ``trainable`` is None where there is nothing to train, or nobody asked.
     """
@@ -67,7 +68,7 @@ def diagram_of(model: Any, wishes: Wishes, *, expand_nested: bool = False) -> Di
         layers = list(getattr(model, "_stack", ())) or [model]  # a Sequential that is not built
         for layer in layers:
             diagram.whole.boxes[id(layer)] = _box(layer, None, None, wishes)
-        diagram.arrows |= {(id(one), id(other)): None for one, other in zip(layers, layers[1:])}
+        diagram.arrows |= {(id(one), id(other)): None for one, other in pairwise(layers)}
         return diagram
     _Reader(diagram, wishes, expand_nested).read(model, diagram.whole, [None] * len(program.flat_inputs))
     return diagram
@@ -97,9 +98,7 @@ class _Reader:
             makers |= {id(symbol): maker for symbol, maker in zip(outputs, made * len(outputs))}
         return [makers.get(id(symbol)) for symbol in program.flat_outputs]
 
-    def _node(
-        self, node: Any, arguments: list[Symbol], group: Group, sources: list[int | None]
-    ) -> list[int | None]:
+    def _node(self, node: Any, arguments: list[Symbol], group: Group, sources: list[int | None]) -> list[int | None]:
         target = node.target
         if self._expand and getattr(target, "_program", None) is not None:
             inner = group.groups.setdefault(id(target), Group(target.name))

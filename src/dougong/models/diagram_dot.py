@@ -55,7 +55,9 @@ class Dot:
             raise ConfigError(
                 "drawing this needs Graphviz's program dot (graphviz.org/download); plot_model draws without it"
             )
-        done = subprocess.run([program, f"-T{format}"], input=self.to_string().encode(), capture_output=True, check=False)
+        done = subprocess.run(
+            [program, f"-T{format}"], input=self.to_string().encode(), capture_output=True, check=False
+        )
         if done.returncode:
             raise ConfigError(f"dot refuses the drawing: {done.stderr.decode(errors='replace').strip()[:300]}")
         return done.stdout

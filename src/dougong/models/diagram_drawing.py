@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 from dougong.models.diagram import Box, Diagram, Group
@@ -22,9 +23,7 @@ _TOO_SHORT = 0.01  # for an arrow head
 _GREEN, _RED = "#228b22", "#b22222"
 
 
-def draw(
-    diagram: Diagram, path: str | os.PathLike[str], *, format: str, rankdir: str, dpi: int, splines: str
-) -> None:
+def draw(diagram: Diagram, path: str | os.PathLike[str], *, format: str, rankdir: str, dpi: int, splines: str) -> None:
     """Write the picture of ``diagram``; ``format`` is one of matplotlib's: png, pdf, svg, jpg."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # lazy: 0.3 s that only drawing needs
     from matplotlib.figure import Figure  # lazy: as above
@@ -106,7 +105,9 @@ class _Drawing:
         from matplotlib.path import Path  # lazy: as in draw
 
         for label, corner, (width, height) in self._frames:
-            axes.add_patch(Rectangle(corner, width, height, fill=False, linestyle="--", linewidth=1, edgecolor="#666666"))
+            axes.add_patch(
+                Rectangle(corner, width, height, fill=False, linestyle="--", linewidth=1, edgecolor="#666666")
+            )
             axes.text(corner[0] + _PAD, corner[1] + _ROW / 2, label, fontsize=_TEXT, va="center", color="#444444")
         for arrow in self._arrows:
             points = list(self._way(arrow))
@@ -127,7 +128,7 @@ class _Drawing:
         start, end = _moved(start, along, sign * halves[0]), _moved(end, along, -sign * halves[1])
         points = [start, *self._ways.get(arrow, ()), end]
         yield points[0]
-        for one, other in zip(points, points[1:]):
+        for one, other in pairwise(points):
             if max(abs(one[0] - other[0]), abs(one[1] - other[1])) < _TOO_SHORT:
                 continue
             if self._bent and abs(one[1 - along] - other[1 - along]) > 1:

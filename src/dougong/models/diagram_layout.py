@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 __all__ = ["Placed", "laid_out"]
 
@@ -46,10 +47,10 @@ def laid_out(sizes: Mapping[Key, Size], arrows: Sequence[tuple[Key, Key]]) -> Pl
         rows[ranks[key]].append(key)
     above: dict[Key, list[Key]] = defaultdict(list)
     below: dict[Key, list[Key]] = defaultdict(list)
-    for (_, target), chain in chains.items():
+    for chain in chains.values():
         for offset, bend in enumerate(chain[1:-1], 1):
             rows[ranks[chain[0]] + offset].append(bend)
-        for one, other in zip(chain, chain[1:]):
+        for one, other in pairwise(chain):
             below[one].append(other)
             above[other].append(one)
     ordered = [rows[rank] for rank in sorted(rows)]
@@ -89,7 +90,7 @@ def _sort(rows: list[list[Key]], above: Mapping[Key, list[Key]], below: Mapping[
         neighbours = below if sweep % 2 else above
         places = {key: place for row in rows for place, key in enumerate(row)}
         for row in reversed(rows) if sweep % 2 else rows:
-            row.sort(key=lambda key: _mean([places[k] for k in neighbours[key]], places[key]))  # noqa: B023
+            row.sort(key=lambda key: _mean([places[k] for k in neighbours[key]], places[key]))
             places |= {key: place for place, key in enumerate(row)}
 
 

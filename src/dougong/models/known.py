@@ -10,6 +10,7 @@ from dougong.core.errors import ConfigError, ModelFormatError
 from dougong.core.symbol import Input
 from dougong.layers.layer import Layer
 from dougong.layers.serialization import layer_classes
+from dougong.models.distillation import Distiller
 from dougong.models.graph_config import graph_from_config
 from dougong.models.model import Model
 from dougong.models.sequential import Sequential
@@ -30,7 +31,7 @@ def layer_from_config(entry: Mapping[str, Any]) -> Layer:
     if isinstance(config, Mapping):  # a wrapper takes a model that is made already
         made = {key: layer_from_config(one) if _holds_model(one) else one for key, one in config.items()}
         entry = {**entry, "config": made}
-    return deserialize(entry, layer_classes(), "layer")
+    return deserialize(entry, {**layer_classes(), "Distiller": Distiller}, "layer")
 
 
 def _holds_model(value: Any) -> bool:
@@ -75,5 +76,5 @@ def model_from_config(
             raise ConfigError(f"{config['class_name']} is a layer, not a model")
         settings = config.get("compile_config")
         if compiled and isinstance(settings, Mapping):
-            model.compile(**{key: value for key, value in settings.items() if key != "auto_scale_loss"})
+            model.compile_from_config(settings)
     return model

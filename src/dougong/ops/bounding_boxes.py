@@ -1,8 +1,8 @@
 """Boxes around objects: formats, sizes, overlaps, and their offsets from anchors.
 
-Letters: B pictures, N boxes; a box is four numbers.  Formats, upper or lower case: ``xyxy`` (left, top, right, bottom),
-``yxyx``, ``xywh`` (left, top, width, height), ``center_xywh``, ``center_yxhw``, and all but the last as ``rel_…``: parts
-of the picture's width and height.   Source: Keras 3 semantics.
+Letters: B pictures, N boxes; a box is four numbers.   Source: Keras 3 semantics.
+Formats, in upper or lower case: ``xyxy`` (left, top, right, bottom), ``yxyx``, ``xywh`` (left, top, width, height),
+``center_xywh``, ``center_yxhw``, and all but the last as ``rel_…``: parts of the picture's width and height.
 """
 
 from __future__ import annotations
@@ -152,7 +152,12 @@ def crop(boxes: Any, top: Any, left: Any, height: Any, width: Any, bounding_box_
 
 
 def pad(
-    boxes: Any, top: Any, left: Any, height: Any = None, width: Any = None, bounding_box_format: str = "xyxy"
+    boxes: Any,
+    top: Any,
+    left: Any,
+    height: Any = None,  # noqa: ARG001  Keras's argument, which it does not use either
+    width: Any = None,  # noqa: ARG001  as above
+    bounding_box_format: str = "xyxy",
 ) -> Tensor:
     """Boxes as they stand when ``top`` rows and ``left`` columns are added before the picture.
 

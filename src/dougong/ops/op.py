@@ -106,7 +106,8 @@ def operands(x1: Any, x2: Any) -> tuple[Any, Any]:
             return x1, x2
         return _beside(x1, x2) if isinstance(x2, _NUMBERS) else (x1, tensor(x2))
     if isinstance(x1, _NUMBERS) and not isinstance(x2, _NUMBERS):
-        return _beside(tensor(x2), x1)[::-1]
+        value, number = _beside(tensor(x2), x1)
+        return number, value
     return operands(tensor(x1), x2)
 
 

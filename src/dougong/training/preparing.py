@@ -35,14 +35,24 @@ def prepare(model: Any, source: Any) -> None:
     objective = model.compiled.objective
     with explained(source):
         check_axes(model, source)
-        if not (objective.bound and model.is_complete()):
+        if not (model.is_complete() and (objective.bound or _asks_nothing(model))):
             x, y, _ = source.peek()
             rows = _few_rows(model)
             y_pred = _outputs(model, map_leaves(rows, x))
             if not objective.bound and (y is not None or _wants_targets(model)):
                 objective.bind(output_names(model, y_pred), map_leaves(rows, y), y_pred)
-        if source.arrays is not None and source.arrays[1] is not None:
+        if objective.bound and source.arrays is not None and source.arrays[1] is not None:
             objective.check_targets(source.arrays[1], weighted=source.arrays[2] is not None)
+
+
+def _asks_nothing(model: Any) -> bool:
+    """Whether there is neither loss nor metric to match to outputs, because the model's own step does without.
+
+    Such a model need not have a ``call`` at all: a GAN has two networks.
+    """
+    objective = model.compiled.objective
+    given = (objective.loss, objective.plain_metrics, objective.weighted_metrics)
+    return model.has_own_step("train") and not any(given)
 
 
 def encoded_once(model: Any, x: Any, y: Any, kind: str) -> Any:
@@ -109,8 +119,12 @@ def state_kept(model: nn.Module) -> Iterator[None]:
 
 
 def _few_rows(model: Any) -> Any:
-    """A function that takes the first rows of a tensor; all of them where the model wants a fixed number."""
-    if any(symbol.shape and symbol.shape[0] is not None for symbol in model.known_inputs()):
+    """A function that takes the first rows of a tensor; all of them where the rows may belong together.
+
+    They do where the model wants a fixed number, and may where it runs its own ``call``: rows can be a graph's nodes.
+    """
+    declared = model.known_inputs()
+    if not declared or any(symbol.shape and symbol.shape[0] is not None for symbol in declared):
         return lambda leaf: leaf
     return lambda leaf: leaf[:2] if isinstance(leaf, Tensor) and leaf.ndim else leaf
 

@@ -393,7 +393,7 @@ def _forward_work(model: nn.Module, x: Any) -> int:
     try:
         with state_kept(model):
             counted = work_of(lambda *tensors: tuple(leaves(model(pack(x, tensors)))), few)
-    except (CaptureError, ShapeError):
+    except (CaptureError, ShapeError, RuntimeError, IndexError, ValueError):  # rows may belong together: a graph's
         counted = len(few[0]) * sum(parameter.numel() for parameter in model.parameters())
     return counted * len(flat[0]) // max(1, len(few[0]))
 

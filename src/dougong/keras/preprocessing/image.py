@@ -1,5 +1,5 @@
 """``keras.preprocessing.image``."""
 
-from dougong.data.pictures_io import array_to_img, img_to_array, load_img, save_img, smart_resize
+from dougong.data import array_to_img, img_to_array, load_img, save_img, smart_resize
 
 __all__ = ["array_to_img", "img_to_array", "load_img", "save_img", "smart_resize"]

@@ -1,5 +1,5 @@
 """``keras.preprocessing.sequence``."""
 
-from dougong.data.sequences import pad_sequences
+from dougong.data import pad_sequences
 
 __all__ = ["pad_sequences"]

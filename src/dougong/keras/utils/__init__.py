@@ -1,18 +1,25 @@
 """``keras.utils``: the small helpers that Keras users call."""
 
 from dougong.core.seeds import set_random_seed
-from dougong.data import PyDataset
-from dougong.data.audio_folders import audio_dataset_from_directory
-from dougong.data.cached_files import get_file
-from dougong.data.encoding import normalize, to_categorical
-from dougong.data.named_values import Config
-from dougong.data.packing import pack_x_y_sample_weight, unpack_x_y_sample_weight
-from dougong.data.picture_folders import image_dataset_from_directory
-from dougong.data.pictures_io import array_to_img, img_to_array, load_img, save_img
-from dougong.data.sequences import pad_sequences
-from dougong.data.splitting import split_dataset
-from dougong.data.text_folders import text_dataset_from_directory
-from dougong.data.windows import timeseries_dataset_from_array
+from dougong.data import (
+    Config,
+    PyDataset,
+    array_to_img,
+    audio_dataset_from_directory,
+    get_file,
+    image_dataset_from_directory,
+    img_to_array,
+    load_img,
+    normalize,
+    pack_x_y_sample_weight,
+    pad_sequences,
+    save_img,
+    split_dataset,
+    text_dataset_from_directory,
+    timeseries_dataset_from_array,
+    to_categorical,
+    unpack_x_y_sample_weight,
+)
 from dougong.keras.backend import clear_session, is_keras_tensor, standardize_dtype
 from dougong.keras.config import (
     disable_interactive_logging,

@@ -1,0 +1,329 @@
+"""One case, made by Dougong and by Keras: what they refuse, their weights, numbers, gradients, shapes, masks, configs."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+
+import dougong as dg
+from closeness import close
+from dougong.core.errors import DougongError
+from dougong.core.nested import leaves, map_leaves
+from dougong.core.symbol import Input, Symbol
+from dougong.core.weights import keras_weights
+from properties.case import Block, Case, Draw, array_of
+
+__all__ = ["Refused", "check", "quiet"]
+
+torch.set_num_threads(1)
+
+# (numbers, gradients): what |got - want| / (1 + |want|) may be.  Keras on torch multiplies float64 in float32.
+TOLERANCES = {"float64": (5e-6, 5e-5), "float32": (5e-5, 2e-4), "float16": (2e-2, 0.0), "bfloat16": (1e-1, 0.0)}
+
+
+class Refused(Exception):  # noqa: N818  an outcome, not a failure
+    """A library refuses the case."""
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keras's warnings are its own affair; ours count as failures."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def check(case: Case) -> None:
+    """Raise unless Dougong does with ``case`` what Keras does, a refusal included."""
+    try:
+        with quiet():
+            theirs, their_args, their_call = _made(case, keras.layers)
+            want = _run(theirs, case, their_args, their_call)
+    except Exception as error:  # noqa: BLE001  Keras refuses in many ways
+        _must_refuse(case, error)
+        return
+    ours, our_args, our_call = _made(case, dg.layers)
+    ours(*_detached(our_args), **_detached(our_call))
+    _same_weights(ours, theirs)
+    _randomize(ours, theirs, case)
+    with quiet():
+        theirs_state = [w.value.clone() for w in theirs.weights]
+        want = _run(theirs, case, their_args, their_call)
+    got = _run(ours, case, our_args, our_call)
+    _same_outputs(case, got, want)
+    _same_state(case, ours, theirs)
+    if case.dtype in ("float32", "float64"):
+        _same_gradients(case, ours, theirs, (our_args, our_call), (their_args, their_call), got, want)
+    with torch.no_grad():
+        for weight, value in zip(theirs.weights, theirs_state):
+            weight.value.copy_(value)
+        for weight, value in zip(keras_weights(ours), theirs_state):
+            weight.assign(value)
+    _same_shapes(case, ours, theirs, got)
+    _same_losses(ours, theirs, case)
+    _same_config(ours, theirs)
+
+
+# ── Making and running ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _build(value: Any, package: Any, dtype: str) -> Any:
+    if isinstance(value, Block):
+        return layer_of(package, value.kind, value.config, dtype)
+    if isinstance(value, list):
+        return [_build(item, package, dtype) for item in value]
+    return value
+
+
+def layer_of(package: Any, kind: str, config: dict[str, Any], dtype: str, **options: Any) -> Any:
+    """The layer of this class from Keras's or our layers."""
+    arguments = {name: _build(value, package, dtype) for name, value in config.items()}
+    return _find(package, kind)(**arguments, dtype=dtype, **options)
+
+
+def _find(package, kind):
+    if hasattr(package, kind): return getattr(package, kind)
+    import pkgutil, importlib
+    for m in pkgutil.iter_modules(package.__path__):
+        f = getattr(importlib.import_module(f"dougong.layers.{m.name}"), kind, None)
+        if f is not None: return f
+    raise KeyError(kind)
+
+
+def _made(case: Case, package: Any) -> tuple[Any, Any, Any]:
+    """The layer, its positional arguments, and its keyword arguments: the same numbers in each call."""
+    rng = np.random.default_rng(case.seed)
+
+    def value(leaf: Any) -> Any:
+        if not isinstance(leaf, Draw):
+            return leaf
+        made = array_of(leaf, rng, case.dtype)
+        return made.requires_grad_() if made.is_floating_point() else made
+
+    args, call = map_leaves(value, case.on), map_leaves(value, case.call)
+    if case.training is not None:
+        call["training"] = case.training
+    return layer_of(package, case.kind, case.config, case.dtype, name="layer"), args, call
+
+
+def _detached(structure: Any) -> Any:
+    def one(leaf: Any) -> Any:
+        if not isinstance(leaf, torch.Tensor):
+            return leaf
+        mask, leaf = getattr(leaf, "_keras_mask", None), leaf.detach()
+        if mask is not None:
+            leaf._keras_mask = mask  # type: ignore[attr-defined]
+        return leaf
+
+    return map_leaves(one, structure)
+
+
+def _run(layer: Any, case: Case, args: Any, call: Any) -> Any:
+    if case.twice:
+        layer(*_detached(args), **_detached(call))
+    return layer(*args, **call)
+
+
+def _must_refuse(case: Case, why: Exception) -> None:
+    try:
+        layer, args, call = _made(case, dg.layers)
+        got = _run(layer, case, _detached(args), _detached(call))
+    except DougongError:
+        return
+    except Exception as error:
+        raise AssertionError(f"refused, but with {error!r}; Keras: {why!r}") from error
+    shapes = [tuple(one.shape) for one in leaves(got)]
+    raise AssertionError(f"accepted, with outputs {shapes}; Keras refuses: {type(why).__name__}: {why}") from why
+
+
+# ── Weights ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _same_weights(ours: Any, theirs: Any) -> None:
+    found, wanted = ([(w.path, tuple(w.shape), _name(w.dtype), w.trainable) for w in one.weights] for one in (ours, theirs))
+    assert found == wanted, f"weights {found}, want {wanted}"
+
+
+def _name(dtype: Any) -> str:
+    return str(dtype).removeprefix("torch.")
+
+
+def _randomize(ours: Any, theirs: Any, case: Case) -> None:
+    """The same random weights for both; a variance is positive."""
+    rng = np.random.default_rng(case.seed + 1)
+    values = []
+    for weight in theirs.weights:
+        value = rng.normal(size=tuple(weight.shape)) / 2
+        values.append(np.abs(value) + 0.3 if "variance" in weight.name else value)
+    with torch.no_grad():
+        for weight, value in zip(theirs.weights, values):  # past Keras's assign, which rounds to float32
+            weight.value.copy_(torch.tensor(value))
+    ours.set_weights(values)
+
+
+# ── Numbers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _tensors(structure: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in leaves(structure) if leaf is not None]
+
+
+def _numbers(value: torch.Tensor) -> torch.Tensor:
+    return value.detach().double() if value.is_floating_point() else value.detach()
+
+
+def _same_outputs(case: Case, got: Any, want: Any) -> None:
+    found, wanted = _tensors(got), _tensors(want)
+    assert len(found) == len(wanted), f"{len(found)} outputs, want {len(wanted)}"
+    tolerance, _ = TOLERANCES[case.dtype]
+    for index, (a, b) in enumerate(zip(found, wanted)):
+        close(_numbers(a), _numbers(b), because=f"output {index}", tolerance=tolerance)
+        kept = a.dtype is torch.float64 and b.dtype is torch.float32  # where Keras's arithmetic fell to float32
+        assert a.dtype is b.dtype or kept, f"output {index} has dtype {a.dtype}, want {b.dtype}"
+        mask, mask_wanted = getattr(a, "_keras_mask", None), getattr(b, "_keras_mask", None)
+        assert (mask is None) == (mask_wanted is None), f"mask of output {index}: {mask}, want {mask_wanted}"
+        if mask is not None:
+            close(mask, mask_wanted, because=f"mask of output {index}", tolerance=0)
+
+
+def _same_state(case: Case, ours: Any, theirs: Any) -> None:
+    for weight, reference in zip(keras_weights(ours), theirs.weights, strict=True):
+        because = f"{reference.path} after the call"
+        close(_numbers(weight.value()), _numbers(reference.value), because=because, tolerance=TOLERANCES[case.dtype][0])
+
+
+def _same_gradients(case: Case, ours: Any, theirs: Any, our_in: Any, their_in: Any, got: Any, want: Any) -> None:
+    found_losses, wanted_losses = [], []
+    rng = np.random.default_rng(case.seed + 2)
+    for a, b in zip(_tensors(got), _tensors(want)):
+        if a.requires_grad != b.requires_grad:
+            raise AssertionError(f"requires_grad is {a.requires_grad}, want {b.requires_grad}")
+        if a.requires_grad:
+            down = torch.tensor(rng.normal(size=a.shape)).to(a.dtype)
+            found_losses.append((a * down).sum())
+            wanted_losses.append((b * down).sum())
+    if not found_losses:
+        return
+    trained = [weight for weight in keras_weights(ours) if weight.trainable]
+    names = [f"input {i}" for i, _ in enumerate(_places(our_in))] + [weight.name for weight in trained]
+    our_places = [*_places(our_in), *(weight.tensor for weight in trained)]
+    their_places = [*_places(their_in), *(weight.value for weight in theirs.trainable_weights)]
+    found = torch.autograd.grad(sum(found_losses), our_places, allow_unused=True)  # type: ignore[arg-type]
+    wanted = torch.autograd.grad(sum(wanted_losses), their_places, allow_unused=True)  # type: ignore[arg-type]
+    first_weight = len(our_places) - len(trained)
+    for index, (name, a, b) in enumerate(zip(names, found, wanted, strict=True)):
+        a = torch.zeros_like(our_places[index]) if a is None else a
+        b = torch.zeros_like(their_places[index]) if b is None else b
+        if index >= first_weight:
+            a = trained[index - first_weight].layout.to_keras(a)
+        close(_numbers(a), _numbers(b), because=f"gradient of {name}", tolerance=TOLERANCES[case.dtype][1])
+
+
+def _same_losses(ours: Any, theirs: Any, case: Case) -> None:
+    found, wanted = sum(map(float, ours.losses)), sum(map(float, theirs.losses))
+    close(found, wanted, because="losses", tolerance=TOLERANCES[case.dtype][1] or 0.1)
+
+
+def _places(structure: Any) -> list[torch.Tensor]:
+    return [leaf for leaf in leaves(structure) if isinstance(leaf, torch.Tensor) and leaf.requires_grad]
+
+
+# ── Shapes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _same_shapes(case: Case, ours: Any, theirs: Any, got: Any) -> None:
+    actual = [tuple(one.shape) for one in _tensors(got)]
+    if not case.call and len(case.on) == 1 and case.training is None:
+        shapes = map_leaves(lambda draw: draw.shape, case.on[0])
+        stated = _flat_shapes(ours.compute_output_shape(shapes))
+        assert stated == actual, f"compute_output_shape says {stated}, outputs are {actual}"
+    if case.twice:
+        return
+    found = _symbolic(case, ours, ())
+    _fits(found, actual, None)
+    with quiet():
+        wanted = _refusable(lambda: _symbolic(case, theirs, (), keras.Input))
+    if wanted is not None:
+        _fits(found, actual, wanted)
+    if case.free:
+        found = _symbolic(case, ours, case.free)
+        with quiet():
+            wanted = _refusable(lambda: _symbolic(case, theirs, case.free, keras.Input))
+        _fits(found, actual, wanted)
+
+
+def _refusable(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except Exception:  # noqa: BLE001  Keras may refuse unknown sizes
+        return None
+
+
+def _symbolic(case: Case, layer: Any, free: tuple[int, ...], make: Any = Input) -> list[tuple[tuple[Any, ...], str]]:
+    """The shapes and dtypes that come of symbols with an unknown batch, and ``free`` axes unknown."""
+
+    def symbol(leaf: Any) -> Any:
+        if not isinstance(leaf, Draw):
+            return leaf
+        shape = [None if axis == 0 or axis in free else size for axis, size in enumerate(leaf.shape)]
+        dtype = {"whole": "int64", "bool": "bool"}.get(leaf.kind, case.dtype)
+        return make(batch_shape=tuple(shape), dtype=leaf.dtype or dtype)
+
+    options = {} if case.training is None else {"training": case.training}
+    outputs = layer(*map_leaves(symbol, case.on), **map_leaves(symbol, case.call), **options)
+    return [
+        (tuple(one.shape), _name(one.dtype))
+        for one in leaves(outputs)
+        if isinstance(one, Symbol | keras.KerasTensor)
+    ]
+
+
+def _flat_shapes(shape: Any) -> list[tuple[Any, ...]]:
+    if isinstance(shape, list | tuple) and not any(isinstance(item, list | tuple) for item in shape):
+        return [tuple(shape)]
+    items = shape.values() if isinstance(shape, dict) else shape
+    return [flat for item in items for flat in _flat_shapes(item)]
+
+
+def _fits(found: Any, actual: Any, wanted: Any) -> None:
+    assert len(found) == len(actual), f"{len(found)} symbols, {len(actual)} outputs"
+    for (shape, _), size in zip(found, actual):
+        fits = len(shape) == len(size) and all(a in (None, b) for a, b in zip(shape, size))
+        assert fits, f"symbol of shape {shape}, output of {size}"
+    for (shape, dtype), (known, kind) in zip(found, wanted or ()):  # we may know more sizes than Keras
+        fits = all(b in (None, a) for a, b in zip(shape, known)) and (dtype == kind or dtype == "float64")
+        assert fits, f"symbol {shape} {dtype}, want {known} {kind}"
+
+
+# ── Config ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _same_config(ours: Any, theirs: Any) -> None:
+    """Each reads the other's config and writes it again in its own words."""
+    config, reference = ours.get_config(), theirs.get_config()
+    again = type(ours).from_config(config).get_config()
+    assert again == config, f"config {config} came back as {again}"
+    ours_read = type(ours).from_config(reference)
+    with quiet():
+        theirs_read = type(theirs).from_config(config)
+        back = type(theirs).from_config(ours_read.get_config())
+    for name, found in (("ours, read by Keras", theirs_read), ("Keras's, read by us, read by Keras", back)):
+        found = found.get_config()
+        pairs = {key: (_plain(found.get(key)), _plain(value)) for key, value in reference.items()}
+        different = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+        assert not different, f"config: {name}: (found, want): {different}"
+
+
+def _plain(value: Any) -> Any:
+    """A config without what counts instances or says how far a layer is: numbers in names, shapes it was built for."""
+    if isinstance(value, dict):
+        kept = {key: _plain(item) for key, item in value.items() if key != "build_config"}
+        return kept | {"name": re.sub(r"_\d+$", "", kept["name"])} if isinstance(kept.get("name"), str) else kept
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
