@@ -32,11 +32,12 @@ def networks() -> dict[str, keras.Model]:
     x = layers.Conv1D(6, 3, padding="causal", activation="tanh")(inputs)
     x = layers.Conv1D(8, 3, padding="causal", dilation_rate=3, activation="tanh")(x)
     convolved = layers.Dense(1)(layers.Flatten()(x))
-    recurrent = layers.Dense(1)(layers.LSTM(16)(inputs))
+    x = layers.GRU(8, return_sequences=True)(inputs)
+    recurrent = layers.Dense(1)(layers.Flatten()(x))
     return {
         "linear": keras.Model(inputs, flat),
         "convolution": keras.Model(inputs, convolved),
-        "lstm": keras.Model(inputs, recurrent),
+        "recurrent": keras.Model(inputs, recurrent),
     }
 
 
@@ -57,8 +58,8 @@ def main() -> dict[str, float]:
         "naive: last year's change": error(known * np.exp(changes[-TEST - 12 : -12])),
     }
     for name, model in networks().items():
-        model.compile(keras.optimizers.Adam(0.02), loss="mse")
-        history = model.fit(x[:-TEST], y[:-TEST], batch_size=32, epochs=40, shuffle=False, verbose=0)
+        model.compile(keras.optimizers.AdamW(0.01, weight_decay=0.3), loss="mse")
+        history = model.fit(x[:-TEST], y[:-TEST], batch_size=32, epochs=50, shuffle=False, verbose=0)
         forecast = known * np.exp(model.predict(x[-TEST:], verbose=0)[:, 0] * scale)
         results[f"{name}: last loss"] = history.history["loss"][-1]
         results[f"{name}: mean error"] = error(forecast)

@@ -21,11 +21,23 @@ if TYPE_CHECKING:
         losses,
         metrics,
         models,
+        ops,
         optimizers,
     )
-    from dougong.core import errors
+    from dougong.core import errors, tree
     from dougong.core.symbol import Input
-    from dougong.keras import config, saving, utils
+    from dougong.core.variable import Variable
+    from dougong.keras import (
+        backend,
+        config,
+        dtype_policies,
+        preprocessing,
+        random,
+        saving,
+        utils,
+        visualization,
+        wrappers,
+    )
     from dougong.layers import Layer
     from dougong.models import Model, Sequential
     from dougong.ops import activations, constraints, initializers, regularizers
@@ -47,9 +59,18 @@ _MODULES = {
     "models": "dougong.models",
     "optimizers": "dougong.optimizers",
     "regularizers": "dougong.ops.regularizers",
+    "ops": "dougong.ops",
+    "tree": "dougong.core.tree",
+    "backend": "dougong.keras.backend",
     "config": "dougong.keras.config",
+    "dtype_policies": "dougong.keras.dtype_policies",
+    "keras": "dougong.keras",
+    "preprocessing": "dougong.keras.preprocessing",
+    "random": "dougong.keras.random",
     "saving": "dougong.keras.saving",
     "utils": "dougong.keras.utils",
+    "visualization": "dougong.keras.visualization",
+    "wrappers": "dougong.keras.wrappers",
 }
 _OBJECTS = {
     "Initializer": "dougong.ops.initializers",
@@ -61,6 +82,7 @@ _OBJECTS = {
     "Optimizer": "dougong.optimizers",
     "Regularizer": "dougong.ops.regularizers",
     "Sequential": "dougong.models",
+    "Variable": "dougong.core.variable",
 }
 
 __all__ = [
@@ -68,22 +90,31 @@ __all__ = [
     "Layer",
     "Model",
     "Sequential",
+    "Variable",
     "__version__",
     "activations",
+    "backend",
     "callbacks",
     "config",
     "constraints",
     "data",
+    "dtype_policies",
     "errors",
     "initializers",
     "layers",
     "losses",
     "metrics",
     "models",
+    "ops",
     "optimizers",
+    "preprocessing",
+    "random",
     "regularizers",
     "saving",
+    "tree",
     "utils",
+    "visualization",
+    "wrappers",
 ]
 
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from contract import cases_preprocessing as preprocessing
+from contract.cases_attention import CASES as ATTENTION
+from contract.cases_convlstm import CASES as CONVLSTM
 from contract.cases_picture_color import CASES as PICTURE_COLOR
 from contract.cases_picture_geometry import CASES as PICTURE_GEOMETRY
 from contract.layer_case import (
@@ -224,6 +226,8 @@ CASES: tuple[LayerCase, ...] = (
     *_merging(),
     *_spatial(),
     *_recurrent(),
+    *ATTENTION,
+    *CONVLSTM,
     *preprocessing.CASES,
     *PICTURE_COLOR,
     *PICTURE_GEOMETRY,
@@ -231,6 +235,7 @@ CASES: tuple[LayerCase, ...] = (
 
 # Public names that are no layers to call, and why.
 WITHOUT_CASE = {
+    "InputSpec": "it says what a layer takes and is none",
     "Layer": "the base class: its cases are its subclasses",
     "Wrapper": "the base class of wrappers: TimeDistributed is its case",
 } | preprocessing.WITHOUT_CASE

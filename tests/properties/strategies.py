@@ -61,7 +61,7 @@ def options(draw: st.DrawFn, *weights: str) -> dict[str, Any]:
         return found
     for weight in weights:
         found[f"{weight}_initializer"] = draw(st.sampled_from(["ones", "he_normal", "random_uniform"]))
-        found[f"{weight}_regularizer"] = draw(st.sampled_from([None, "l2", "l1", "l1_l2"]))
+        found[f"{weight}_regularizer"] = draw(st.sampled_from([None, "l2", "l1"]))
         found[f"{weight}_constraint"] = draw(st.sampled_from([None, "non_neg", "max_norm"]))
     found["activity_regularizer"] = draw(st.sampled_from([None, "l2", "l1"]))
     return found

@@ -13,14 +13,19 @@ from dougong.layers.adaptive_pooling import (
     AdaptiveMaxPooling3D,
 )
 from dougong.layers.attention import MultiHeadAttention
+from dougong.layers.attention_grouped import GroupedQueryAttention, GroupQueryAttention
+from dougong.layers.attention_scores import AdditiveAttention, Attention
 from dougong.layers.basic import Activation, Identity, InputLayer, Lambda, Masking, TorchModuleWrapper
 from dougong.layers.category_encoding import CategoryEncoding
 from dougong.layers.classic import RBF, HardLim, LocalResponseNormalization, Maxout, Sign
+from dougong.layers.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
 from dougong.layers.convolutional import Conv1D, Conv2D, Conv3D, Convolution1D, Convolution2D, Convolution3D
 from dougong.layers.dense import Dense
 from dougong.layers.discretization import Discretization
-from dougong.layers.embedding import Embedding
+from dougong.layers.einsum_dense import EinsumDense
+from dougong.layers.embedding import Embedding, ReversibleEmbedding
 from dougong.layers.hashing import Hashing
+from dougong.layers.input_spec import InputSpec
 from dougong.layers.integer_lookup import IntegerLookup
 from dougong.layers.layer import Layer
 from dougong.layers.merging import (
@@ -42,6 +47,8 @@ from dougong.layers.merging import (
     subtract,
 )
 from dougong.layers.normalization import BatchNormalization, GroupNormalization, LayerNormalization
+from dougong.layers.normalization_norms import RMSNormalization, UnitNormalization
+from dougong.layers.normalization_spectral import SpectralNormalization
 from dougong.layers.padding import (
     Cropping1D,
     Cropping2D,
@@ -134,6 +141,7 @@ from dougong.layers.separable import (
     SeparableConvolution1D,
     SeparableConvolution2D,
 )
+from dougong.layers.serialization import deserialize, serialize
 from dougong.layers.stacked_cells import StackedRNNCells
 from dougong.layers.string_lookup import StringLookup
 from dougong.layers.text_vectorization import TextVectorization
@@ -162,7 +170,9 @@ __all__ = [
     "AdaptiveMaxPooling2D",
     "AdaptiveMaxPooling3D",
     "Add",
+    "AdditiveAttention",
     "AlphaDropout",
+    "Attention",
     "AugMix",
     "AutoContrast",
     "Average",
@@ -184,6 +194,9 @@ __all__ = [
     "Conv2DTranspose",
     "Conv3D",
     "Conv3DTranspose",
+    "ConvLSTM1D",
+    "ConvLSTM2D",
+    "ConvLSTM3D",
     "Convolution1D",
     "Convolution1DTranspose",
     "Convolution2D",
@@ -200,6 +213,7 @@ __all__ = [
     "Discretization",
     "Dot",
     "Dropout",
+    "EinsumDense",
     "Embedding",
     "Equalization",
     "Flatten",
@@ -219,10 +233,13 @@ __all__ = [
     "GlobalMaxPooling2D",
     "GlobalMaxPooling3D",
     "GroupNormalization",
+    "GroupQueryAttention",
+    "GroupedQueryAttention",
     "HardLim",
     "Hashing",
     "Identity",
     "InputLayer",
+    "InputSpec",
     "IntegerLookup",
     "LSTMCell",
     "Lambda",
@@ -247,6 +264,7 @@ __all__ = [
     "PReLU",
     "Permute",
     "Pipeline",
+    "RMSNormalization",
     "RandAugment",
     "RandomBrightness",
     "RandomColorDegeneration",
@@ -273,6 +291,7 @@ __all__ = [
     "Rescaling",
     "Reshape",
     "Resizing",
+    "ReversibleEmbedding",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
@@ -285,12 +304,14 @@ __all__ = [
     "SpatialDropout1D",
     "SpatialDropout2D",
     "SpatialDropout3D",
+    "SpectralNormalization",
     "StackedRNNCells",
     "StringLookup",
     "Subtract",
     "TextVectorization",
     "TimeDistributed",
     "TorchModuleWrapper",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "UpSampling3D",
@@ -301,10 +322,12 @@ __all__ = [
     "add",
     "average",
     "concatenate",
+    "deserialize",
     "dot",
     "maximum",
     "minimum",
     "multiply",
+    "serialize",
     "subtract",
 ]
 

@@ -102,6 +102,8 @@ class MultiHeadAttention(HeadedAttention):
         self.key_dense = self._projection("key", key_shape[-1:], heads)
         self.gate_dense = self._projection("gate", query_shape[-1:], width, "sigmoid") if self.use_gate else None
         self.value_dense = self._projection("value", value_shape[-1:], width)
+        if self.dropout > 0:
+            self.reserve_seed()
         self.output_dense = self._projection("attention_output", width, self.output_shape or query_shape[-1:])
 
     def call(

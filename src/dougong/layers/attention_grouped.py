@@ -106,6 +106,8 @@ class GroupedQueryAttention(HeadedAttention):
         self.key_dense = self._projection("key", key_shape[-1:], keys)
         self.gate_dense = self._projection("gate", query_shape[-1:], queries, "sigmoid") if self.use_gate else None
         self.value_dense = self._projection("value", value_shape[-1:], keys)
+        if self.dropout > 0:
+            self.reserve_seed()
         self.output_dense = self._projection("attention_output", queries, query_shape[-1:])
 
     def call(

@@ -52,6 +52,8 @@ class Attention(RandomLayer):
         self.use_scale = use_scale
         self.score_mode = score_mode
         self.dropout = dropout
+        if dropout > 0:
+            self.reserve_seed()
         self.scale: Any = None
         self.concat_score_weight: Any = None
 

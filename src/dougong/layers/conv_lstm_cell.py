@@ -22,6 +22,8 @@ from dougong.ops.convolution import convolve
 
 __all__ = ["ConvLSTMCell"]
 
+_FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
+
 
 class ConvLSTMCell(LSTMCell):
     r"""`LSTMCell` over ``rank`` spatial axes.
@@ -31,6 +33,8 @@ class ConvLSTMCell(LSTMCell):
     The inputs' convolution has the ``strides``, ``padding`` and ``dilation_rate`` given; the states' has none and keeps
     their size.  ``options`` are `LSTMCell`'s.   Keras: equals the cell within ``keras.layers.ConvLSTM2D``.
     """
+
+    seed_first = True
 
     def __init__(
         self,
@@ -164,6 +168,9 @@ class ConvLSTMCell(LSTMCell):
             groups=groups,
             data_format="channels_first",
         )
+        if self.rank in _FORMATS and self.data_format == "channels_last":
+            # Inputs of one channel have no order of axes to go by, and torch would choose the slower one.
+            gates = gates.contiguous(memory_format=_FORMATS[self.rank])
         return gates.unflatten(0, (steps, batch)).unbind(0)
 
     def _from_states(self, h: Tensor, masks: Tensor | None) -> Tensor:

@@ -78,7 +78,7 @@ class Equation:
         plain = self.dots != "right" and len(set(self.inputs)) == len(self.inputs)
         whole_bias = not self.bias_axes or set(self.bias_axes) == set(self.made)
         fits = self.kernel == self.summed + self.made and self.inputs == kept + self.summed
-        return bool(self.summed and plain and whole_bias and fits and self.outputs == kept + self.made)
+        return bool(self.summed and self.made and plain and whole_bias and fits and self.outputs == kept + self.made)
 
     def sizes(self, input_shape: Shape, output_shape: Sequence[int | None]) -> _Sizes:
         """The shapes of outputs, kernel and bias.

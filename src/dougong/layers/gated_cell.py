@@ -37,6 +37,7 @@ class GatedCell(RandomLayer):
 
     gates: ClassVar[int]
     num_states: ClassVar[int] = 1
+    seed_first: ClassVar[bool] = False  # whether Keras's cell draws its seed before its initializers do
     kernel_layout: ClassVar[Layout] = TRANSPOSED
     bias_layout: ClassVar[Layout] = IDENTITY
 
@@ -60,7 +61,7 @@ class GatedCell(RandomLayer):
         **options: Unpack[LayerOptions],
     ) -> None:
         super().__init__(seed, **options)
-        if self.gates == 1:  # Keras's SimpleRNNCell draws its seed before the initializers do, the others after
+        if self.seed_first:
             self.reserve_seed()
         if units <= 0:
             raise ConfigError(f"units must be an int >= 1; got {units!r}")
@@ -78,7 +79,7 @@ class GatedCell(RandomLayer):
         self.bias_constraint = constraints.get(bias_constraint)
         self.dropout = min(1.0, max(0.0, dropout))
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
-        if self.gates > 1:
+        if not self.seed_first:
             self.reserve_seed()
         self.bias: Tensor | None = None
 

@@ -355,7 +355,8 @@ class Layer(Configurable, KerasWords):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbols like the output: from `compute_output_shape` where a subclass states it, else from a trial run."""
         states_shape = type(self).compute_output_shape is not Layer.compute_output_shape
-        whole = any(isinstance(s, Symbol) and not s.dtype.is_floating_point for s in leaves(args))  # may stay whole
+        whole = any(isinstance(s, Symbol) and not s.dtype.is_floating_point for s in leaves(args))
+        whole = whole and not any(one.is_floating_point() for one in self.parameters(recurse=False))  # may stay whole
         if states_shape and not whole and not any(isinstance(leaf, Symbol) for leaf in leaves((args[1:], kwargs))):
             shape = self.compute_output_shape(map_leaves(_shape_of, args[0]))
             return _symbols_of(shape, self.dtype_policy.weights)
@@ -387,7 +388,8 @@ class Layer(Configurable, KerasWords):
         """Add a scalar to the training loss; it counts for the current run of the model."""
         if FORWARD_PASS.root is not None:
             FORWARD_PASS.root._lossy.append(self)
-        self._losses.extend(loss if isinstance(loss, list | tuple) else [loss])
+        losses = loss if isinstance(loss, list | tuple) else [loss]
+        self._losses.extend(one for one in losses if not getattr(one, "is_meta", False))  # but for trial runs on symbols
 
     @property
     def losses(self) -> list[Tensor]:

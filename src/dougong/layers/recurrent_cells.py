@@ -30,6 +30,7 @@ class SimpleRNNCell(GatedCell):
     r""":math:`h_t = \phi(W_{ih} x_t + W_{hh} h_{t-1} + b)`.   Keras: equals ``keras.layers.SimpleRNNCell``."""
 
     gates = 1
+    seed_first = True
 
     def __init__(
         self,

@@ -36,12 +36,12 @@ class Distiller(Model):
     .. math:: a \, L(y, s(x)) + (1 - a) \sum_i w_i \, D_i(t(x), s(x))
 
     with :math:`a` = ``student_loss_weight``, L the loss of `compile` and D the ``distillation_losses``, one or several,
-    weighted by ``distillation_loss_weights``.  Sample weights and the student's regularizers do not count.  Where the
-    student has several outputs and their losses are functions or names, L is their sum over the batch, not their mean.
+    weighted by ``distillation_loss_weights``.  Sample weights and the student's regularizers do not count.
     Logs show ``student_loss``, ``distillation_loss`` and ``total_loss``.
     Raises: ShapeError, ConfigError for models that do not fit each other.
-    Keras: equals its namesake, but evaluation runs the student in inference mode for its features, too, and a file
-    holds what `compile` was given.   Ref: Hinton 2015, arXiv:1503.02531.
+    Keras: equals its namesake, but evaluation runs the student in inference mode for its features, too; a file holds
+    what `compile` was given; and several outputs may have a loss each, which Keras on torch cannot do: L is then the
+    sum of their means.   Ref: Hinton 2015, arXiv:1503.02531.
 
     >>> from dougong.core.symbol import Input
     >>> from dougong.layers.dense import Dense
@@ -134,8 +134,14 @@ class Distiller(Model):
     def _against_targets(self, y: Any, y_pred: Any) -> Tensor:
         if self._student_loss is None:
             raise ConfigError(f"{self.name!r} is not compiled: call compile(optimizer=…, loss=…) first")
-        values = tree.flatten(tree.map_structure(lambda loss, *pair: loss(*pair), self._student_loss, y, y_pred))
-        return values[0].mean() if len(values) == 1 else torch.stack(values).sum()
+        targets, outputs, given = (tree.flatten(one) for one in (y, y_pred, self._student_loss))
+        given = given * len(outputs) if len(given) == 1 else given
+        if not len(targets) == len(outputs) == len(given):
+            raise DataError(
+                f"the student has {len(outputs)} outputs, y {len(targets)} parts, loss {len(given)}; give one for each"
+            )
+        parts = [(loss, *pair) for loss, *pair in zip(given, targets, outputs) if loss is not None]
+        return torch.stack([tensor(loss(*pair)).mean() for loss, *pair in parts]).sum()
 
     def _against_teacher(self, x: Any, y_pred: Any) -> Tensor:
         teacher = self._teacher_feature_extractor
@@ -201,7 +207,7 @@ def _check_models(teacher: Any, student: Any) -> None:
 def _weighted(given: Any, weights: Sequence[float] | None) -> tuple[list[Any], list[float]]:
     """Distillation losses and their weights; one alone has weight 1."""
     if given is None:
-        raise ConfigError("distillation_losses is None; give a LogitsDistillation(), a FeatureDistillation(…) or a list")
+        raise ConfigError("distillation_losses is None; give LogitsDistillation(), FeatureDistillation(…) or a list")
     if not isinstance(given, list | tuple):
         return [given], [1.0]
     weights = [1.0] * len(given) if weights is None else list(weights)

@@ -75,9 +75,9 @@ class LogitsDistillation(_ComparedByLosses):
     .. math:: \text{loss}(z_t / T, z_s / T), \qquad
         T^2 \, \mathrm{KL}(\mathrm{softmax}(z_t / T) \,\|\, \mathrm{softmax}(z_s / T)) \text{ for a KLDivergence object}
 
-    ``loss`` is a name, a loss, a function, or a structure of them like the outputs.  Keras: equals its namesake, also in
-    this: the name ``"kl_divergence"``, the default, means the function, which is given the logits as they are.  Give
-    ``losses.KLDivergence()`` for the second formula, which is Hinton's.
+    ``loss`` is a name, a loss, a function, or a structure of them like the outputs.  Keras: equals its namesake, and in
+    this, too: the name ``"kl_divergence"``, the default, means the function, which is given the scaled logits, no
+    probabilities.  ``losses.KLDivergence()`` means the second formula, which is Hinton's and most likely what you want.
     Shapes: ``[N, C], [N, C] -> []``.   Raises: ConfigError for a temperature that is not positive.
     Ref: Hinton 2015, arXiv:1503.02531.
 

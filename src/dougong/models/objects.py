@@ -14,6 +14,7 @@ from dougong.core.config import custom_object_scope, custom_objects, deserialize
 from dougong.core.dtypes import policy, torch_dtype
 from dougong.core.errors import ConfigError, UnknownNameError
 from dougong.core.symbol import Symbol
+from dougong.models import distillation_losses
 from dougong.models.known import layer_from_config
 from dougong.ops import activations, constraints, initializers, regularizers
 from dougong.optimizers import schedules
@@ -37,6 +38,7 @@ _KINDS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
         "constraints": constraints.deserialize,
         "activations": activations.deserialize,
         "dtype_policies": policy,
+        "distillation": distillation_losses.deserialize,
         "layers": layer_from_config,
         "models": layer_from_config,
     }
@@ -135,7 +137,7 @@ def _made(config: Mapping[str, Any], name: str) -> Any:
         return deserialize(config, {}, "object")
     if name.endswith("DTypePolicy"):
         return policy(config)
-    if not kinds:  # "keras" alone: models
+    if not kinds or name == "Distiller":  # "keras" alone: models
         return layer_from_config(config)
     return _KINDS[kinds[0]](config)
 
