@@ -72,9 +72,11 @@ def _call(layer: Callable[..., Any], inputs: list[Tensor], packed: bool, *, trai
     """One forward pass, or one with gradients of the inputs and the weights."""
     given: list[Any] = [one.clone().requires_grad_(training and one.is_floating_point()) for one in inputs]
     arguments = [given] if packed and len(given) > 1 and _merges(layer) else given
-    options = {"training": training} if packed else {}
-    if isinstance(layer, nn.Module) and not packed:
-        layer.train(training)
+    options = {}
+    if isinstance(layer, nn.Module) and (not packed or isinstance(layer, dg.Layer)):
+        layer.train(training)  # as in PyTorch, so that the call has no more to say
+    else:
+        options = {"training": training} if packed else {}
     with torch.no_grad():
         layer(*arguments, **options)
 

@@ -8,10 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from closeness import close
 
 import dougong as dg
+from closeness import close
 from dougong import keras as dg_keras
+from dougong.models.bundles import weight_paths
 
 X = np.random.default_rng(0).random((3, 4), dtype=np.float32)
 
@@ -90,5 +91,5 @@ def test_a_layer_that_a_graph_holds_stands_in_the_list() -> None:
             super().__init__(x, dense(x))
             self.dense = dense
 
-    paths = [path for path, _ in dg.models.bundles.weight_paths(Net())]
+    paths = [path for path, _ in weight_paths(Net())]
     assert paths == ["layers/dense/vars/0", "layers/dense/vars/1"]

@@ -60,15 +60,15 @@ def ring(count: int, seed: int) -> np.ndarray:
 def main() -> dict[str, float]:
     keras.utils.set_random_seed(10)
     generator = keras.Sequential(
-        [keras.Input((NOISE,)), layers.Dense(32, activation="relu"), layers.Dense(32, activation="relu"), layers.Dense(2)]
+        [keras.Input((NOISE,)), layers.Dense(32, activation="gelu"), layers.Dense(32, activation="gelu"), layers.Dense(2)]
     )
     discriminator = keras.Sequential(
-        [keras.Input((2,)), layers.Dense(32), layers.LeakyReLU(0.2), layers.Dense(32), layers.LeakyReLU(0.2), layers.Dense(1)]
+        [keras.Input((2,)), layers.Dense(32), layers.Activation("gelu"), layers.Dense(32), layers.Activation("gelu"), layers.Dense(1)]
     )
     gan = GAN(discriminator, generator)
     gan.compile(
-        d_optimizer=keras.optimizers.Adam(0.004, beta_1=0.5),
-        g_optimizer=keras.optimizers.Adam(0.004, beta_1=0.5),
+        d_optimizer=keras.optimizers.Adam(0.006, beta_1=0.5),
+        g_optimizer=keras.optimizers.Adam(0.006, beta_1=0.5),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
     )
     draw = np.random.default_rng(1)

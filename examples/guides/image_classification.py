@@ -17,7 +17,7 @@ def residual(x, filters: int):
         x = layers.Activation("swish")(x)
         x = layers.SeparableConv2D(filters, 3, padding="same", use_bias=False)(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
-    x = layers.AveragePooling2D(3, strides=2, padding="same")(x)
+    x = layers.AveragePooling2D(2)(x)
     return layers.add([x, beside])
 
 

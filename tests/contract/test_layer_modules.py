@@ -86,7 +86,7 @@ DEEPER = {
     "ReversibleEmbedding": (6, "which way is asked first"),
     "SpectralNormalization": (9, "the layer within is called as a layer"),
     "StackedRNNCells": (12, "two arguments, nested states, cells within"),
-    "TimeDistributed": (9, "the layer within is called as a layer"),
+    "TimeDistributed": (10, "the layer within is called as a layer"),
     "TorchModuleWrapper": (7, "the module within is called as a module"),
     "UnitNormalization": (7, "its autograd function"),
 }

@@ -49,8 +49,8 @@ def einsum_cases(draw: st.DrawFn) -> Case:
     elif dots == "right":
         inputs, outputs, shape = inputs + "...", outputs + "...", (*shape, *extra)
     plain = outputs.strip(".")
-    known = plain if dots == "left" else plain[1:]
-    bias = "".join(x for x in plain if draw(st.booleans()) and (x != "a" or dots == "left"))
+    known = plain if dots == "left" and extra else plain[1:]
+    bias = "".join(x for x in known if draw(st.booleans()))
     # Keras wants to be told all sizes of kernel and bias, even those that the input has.
     told = set(kernel + bias + "xy")
     output_shape = [None if x not in told and draw(st.booleans()) else sizes[x] for x in known]

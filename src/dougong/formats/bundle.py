@@ -17,7 +17,8 @@ class Bundle:
     """``config`` is a serialized model; ``weights`` maps Keras's variable paths to arrays in Keras's layout.
 
     ``optimizer`` maps the optimizer's state names to arrays; ``metadata`` says who wrote it and when; ``assets`` are
-    the files that layers keep, by path (``layers/string_lookup/vocabulary.txt``).
+    the files that layers keep, by path (``layers/string_lookup/vocabulary.txt``); ``names`` are the layers' names, by
+    the folder of their arrays, where the file says them.
     """
 
     config: Mapping[str, Any]
@@ -25,6 +26,7 @@ class Bundle:
     optimizer: Mapping[str, np.ndarray] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     assets: Mapping[str, bytes] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def digest(array: np.ndarray) -> str:

@@ -86,7 +86,7 @@ def read(path: str | os.PathLike[str]) -> Bundle:
             if _WEIGHTS not in names:
                 raise ModelFormatError(f"{target}: it has no {_WEIGHTS}; sharded and .npz weights are not read yet")
             data = _member(archive, _WEIGHTS, target)
-            arrays = _arrays(io.BytesIO(data), target, len(data))
+            arrays, called = _arrays(io.BytesIO(data), target, len(data))
             wanted = [name for name in names if name.startswith(_ASSETS) and not name.endswith("/")]
             assets = {name: _member(archive, name, target) for name in wanted}
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as error:
@@ -95,7 +95,7 @@ def read(path: str | os.PathLike[str]) -> Bundle:
         raise ModelFormatError(f"{target}: metadata.json is no JSON object")
     _check_sums(arrays | _as_arrays(assets), metadata.get("checksums"), target)
     found = {name.removeprefix(_ASSETS): data for name, data in assets.items()}
-    return replace(_bundle(config, arrays, metadata), assets=found)
+    return replace(_bundle(config, arrays, metadata), assets=found, names=called)
 
 
 def _as_arrays(assets: Mapping[str, bytes]) -> dict[str, np.ndarray]:
@@ -108,7 +108,8 @@ def read_weights(path: str | os.PathLike[str]) -> Bundle:
     if not target.is_file():
         raise ModelFormatError(f"{target}: there is no such file")
     with target.open("rb") as stream:
-        return _bundle({}, _arrays(stream, target, target.stat().st_size), {})
+        arrays, called = _arrays(stream, target, target.stat().st_size)
+    return replace(_bundle({}, arrays, {}), names=called)
 
 
 def _bundle(config: Any, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> Bundle:
@@ -143,13 +144,17 @@ def _member(archive: zipfile.ZipFile, name: str, target: Path) -> bytes:
         return stream.read(info.file_size + 1)
 
 
-def _arrays(stream: Any, target: Path, size: int) -> dict[str, np.ndarray]:
-    """Every dataset of an HDF5 file; links that leave the file, virtual and external data are refused."""
+def _arrays(stream: Any, target: Path, size: int) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Every dataset of an HDF5 file, and the names that groups are given; links and outside data are refused."""
     import h5py  # lazy: 0.1 s, and only files need it
 
     found: dict[str, np.ndarray] = {}
+    called: dict[str, str] = {}
 
     def walk(group: Any, prefix: str) -> None:
+        name = group.attrs.get("name")
+        if isinstance(name, str):
+            called[prefix.removesuffix("vars/").rstrip("/")] = name
         for key in group:
             place = f"{prefix}{key}"
             if not isinstance(group.get(key, getlink=True), h5py.HardLink):
@@ -167,7 +172,7 @@ def _arrays(stream: Any, target: Path, size: int) -> dict[str, np.ndarray]:
         if isinstance(error, ModelFormatError):
             raise
         raise ModelFormatError(f"{target}: its weights are no HDF5, or damaged: {error}") from error
-    return found
+    return found, called
 
 
 def _array(dataset: Any, place: str, target: Path, size: int) -> np.ndarray:

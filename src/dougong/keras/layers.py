@@ -10,7 +10,7 @@ _BOXES = "Dougong's picture layers do not carry bounding boxes; move the boxes i
 __all__, __getattr__, __dir__ = Facade(
     "keras.layers",
     layers,
-    also={"Input": "dougong.core.symbol:Input"},
+    also={"Input": "dougong.core.symbol:Input", "deserialize": "dougong.models.known:deserialize_layer"},
     refused={
         "FlaxLayer": _OTHER_ENGINE,
         "HashedCrossing": "cross the columns in the data, then use Hashing",

@@ -123,7 +123,10 @@ class PReLU(_Elementwise):
         )
 
     def call(self, inputs: Tensor) -> Tensor:
-        return torch.where(inputs > 0, inputs, self.weight * inputs)
+        if torch.is_grad_enabled():  # three kernels, whose gradients take a third of the time of the one's below
+            return torch.relu(inputs) - self.weight * torch.relu(-inputs)
+        # The kernel below F.prelu, which takes slopes for channels in the second axis only; this one broadcasts.
+        return torch._prelu_kernel(inputs, self.weight)
 
     def input_problem(self, shape: Shape) -> str | None:
         want = tuple(self.weight.shape)

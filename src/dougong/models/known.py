@@ -15,7 +15,7 @@ from dougong.models.graph_config import graph_from_config
 from dougong.models.model import Model
 from dougong.models.sequential import Sequential
 
-__all__ = ["layer_from_config", "model_from_config", "model_of"]
+__all__ = ["deserialize_layer", "layer_from_config", "model_from_config", "model_of"]
 
 _MODELS = ("Sequential", "Functional", "Model")
 
@@ -32,6 +32,14 @@ def layer_from_config(entry: Mapping[str, Any]) -> Layer:
         made = {key: layer_from_config(one) if _holds_model(one) else one for key, one in config.items()}
         entry = {**entry, "config": made}
     return deserialize(entry, {**layer_classes(), "Distiller": Distiller}, "layer")
+
+
+def deserialize_layer(config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Layer:
+    """`layer_from_config`, with classes of the user's own.   Keras: equals ``keras.layers.deserialize``."""
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"a serialized layer is a dict with 'class_name' and 'config'; got {config!r}")
+    with custom_object_scope(custom_objects):
+        return layer_from_config(config)
 
 
 def _holds_model(value: Any) -> bool:

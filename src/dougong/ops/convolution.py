@@ -47,6 +47,11 @@ def convolve(
     x = inputs.movedim(-1, 1) if last else inputs
     if isinstance(padding, str):
         x, padding = _padded(x, weight.shape[2:], strides, padding, dilation)
+    if last and weight.ndim == 3:  # as a picture of height 1: the kernels keep channels_last for pictures only
+        flat = torch.conv2d(
+            x.unsqueeze(2), weight.unsqueeze(2), bias, (1, *strides), (0, *padding), (1, *dilation), groups
+        )
+        return flat.squeeze(2).movedim(1, -1)
     y = _CONVOLUTIONS[weight.ndim](x, weight, bias, strides, padding, dilation, groups)
     return y.movedim(1, -1) if last else y
 
