@@ -52,7 +52,7 @@ def weighed(table: Path, tmp_path_factory: pytest.TempPathFactory) -> workbench.
 
 @pytest.fixture(scope="module")
 def irises(tmp_path_factory: pytest.TempPathFactory) -> workbench.TrainResult:
-    return _train(tmp_path_factory.mktemp("runs") / "irises", "mlp", "iris", epochs=30)
+    return _train(tmp_path_factory.mktemp("runs") / "irises", "mlp", "iris", epochs=60)
 
 
 # ── Training ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -62,13 +62,13 @@ def test_a_run_leaves_everything(irises: workbench.TrainResult) -> None:
     names = sorted(path.name for path in irises.folder.iterdir())
     assert names == ["history.csv", "model.keras", "report.html", "run.json"]
     lines = (irises.folder / "history.csv").read_text().splitlines()
-    assert lines[0] == "epoch,loss,accuracy,val_loss,val_accuracy" and len(lines) == 31
+    assert lines[0] == "epoch,loss,accuracy,val_loss,val_accuracy" and len(lines) == 61
     run = json.loads((irises.folder / "run.json").read_text())
     assert run["data"]["sha256"] == open_data("iris").sha256
     assert run["environment"].keys() >= {"dougong", "python", "torch", "device", "threads", "platform"}
     assert run["data"]["parts"] == {"train": 105, "validation": 15, "test": 30}
     assert run["class_names"] == ["setosa", "versicolor", "virginica"] and len(run["columns"]) == 4
-    assert run["arguments"]["epochs"] == 30 and run["seed"] == 0
+    assert run["arguments"]["epochs"] == 60 and run["seed"] == 0
 
 
 def test_what_is_reported_is_what_the_file_does(irises: workbench.TrainResult) -> None:

@@ -21,7 +21,7 @@ class Batches(keras.utils.PyDataset):
         self.pictures, self.labels, self.epochs = pictures, labels, 0
 
     def __len__(self) -> int:
-        return -(-len(self.pictures) // BATCH)
+        return (len(self.pictures) + BATCH - 1) // BATCH
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         rows = slice(index * BATCH, (index + 1) * BATCH)

@@ -1,4 +1,4 @@
-"""The functional API: two inputs, two outputs, a shared trunk with a residual connection, and a second model cut from it.
+"""The functional API: two inputs, two outputs, a shared trunk with a residual connection, another model cut from it.
 
 The tumour cells of 569 patients are described by the means of ten measurements and by their standard errors.  One
 network tells malignant from benign and, from the same hidden layer, estimates how large the largest cells are.

@@ -51,6 +51,11 @@ class GAN(keras.Model):
         return {"d_loss": self.d_loss.result(), "g_loss": self.g_loss.result()}
 
 
+def network(inputs: int, outputs: int) -> keras.Model:
+    hidden = [layers.Dense(32, activation="gelu") for _ in range(2)]
+    return keras.Sequential([keras.Input((inputs,)), *hidden, layers.Dense(outputs)])
+
+
 def ring(count: int, seed: int) -> np.ndarray:
     draw = np.random.default_rng(seed)
     angle, radius = draw.uniform(0, 2 * np.pi, count), draw.normal(1.0, 0.05, count)
@@ -59,12 +64,7 @@ def ring(count: int, seed: int) -> np.ndarray:
 
 def main() -> dict[str, float]:
     keras.utils.set_random_seed(10)
-    generator = keras.Sequential(
-        [keras.Input((NOISE,)), layers.Dense(32, activation="gelu"), layers.Dense(32, activation="gelu"), layers.Dense(2)]
-    )
-    discriminator = keras.Sequential(
-        [keras.Input((2,)), layers.Dense(32), layers.Activation("gelu"), layers.Dense(32), layers.Activation("gelu"), layers.Dense(1)]
-    )
+    generator, discriminator = network(NOISE, 2), network(2, 1)
     gan = GAN(discriminator, generator)
     gan.compile(
         d_optimizer=keras.optimizers.Adam(0.006, beta_1=0.5),

@@ -1,4 +1,4 @@
-"""Saving and loading: a whole model, the weights alone, the structure alone, a copy, and a model with a class of its own.
+"""Saving and loading: a whole model, the weights alone, the structure alone, a copy, and classes of one's own.
 
 After half of its training a model is written, read again and trained on.  Since the file holds the optimizer's state,
 the second half ends where the uninterrupted run ends.

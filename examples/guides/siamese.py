@@ -30,9 +30,9 @@ def pairs(x: np.ndarray, y: np.ndarray, count: int, seed: int) -> tuple[list[np.
     """As many pairs of one digit as of two, mixed, and 1 for those of one."""
     draw = np.random.default_rng(seed)
     first = draw.integers(0, len(y), count)
-    second = np.empty_like(first)
-    for index, one in enumerate(first):
-        second[index] = draw.choice(np.flatnonzero((y == y[one]) if index % 2 else (y != y[one])))
+    wanted = np.arange(count) % 2 == 1
+    fits = (y[first][:, None] == y) == wanted[:, None]
+    second = (draw.random(fits.shape) * fits).argmax(1)  # any of those that fit
     same = (y[first] == y[second]).astype("float32")[:, None]
     return [x[first], x[second]], same
 

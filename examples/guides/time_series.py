@@ -44,7 +44,7 @@ def networks() -> dict[str, keras.Model]:
 def main() -> dict[str, float]:
     keras.utils.set_random_seed(14)
     changes = np.diff(np.log(PASSENGERS))  # the log makes growth and season additive, the difference takes growth away
-    scale = changes[: -TEST].std()
+    scale = changes[:-TEST].std()
     x, y = windows((changes / scale).astype("float32"))
     known = PASSENGERS[-TEST - 1 : -1]
     truth = PASSENGERS[-TEST:]

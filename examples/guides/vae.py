@@ -68,15 +68,10 @@ def main() -> dict[str, float]:
     mean, log_variance = layers.Dense(CODE)(x), layers.Dense(CODE)(x)
     code = Sampling(weight=1.0, seed=12)([mean, log_variance])
     encoder = keras.Model(inputs, [mean, log_variance, code], name="encoder")
-    decoder = keras.Sequential(
-        [
-            keras.Input((CODE,)),
-            layers.Dense(4 * 4 * 16, activation="gelu"),
-            layers.Reshape((4, 4, 16)),
-            layers.Conv2DTranspose(1, 3, strides=2, padding="same", activation="sigmoid"),
-        ],
-        name="decoder",
-    )
+    code_in = keras.Input((CODE,))
+    x = layers.Reshape((4, 4, 16))(layers.Dense(4 * 4 * 16, activation="gelu")(code_in))
+    x = layers.Conv2DTranspose(1, 3, strides=2, padding="same", activation="sigmoid")(x)
+    decoder = keras.Model(code_in, x, name="decoder")
     vae = VAE(encoder, decoder)
     vae.compile(optimizer=keras.optimizers.Adam(0.01))
     history = vae.fit(pictures, batch_size=60, epochs=12, shuffle=False, verbose=0)

@@ -24,8 +24,8 @@ __all__ = ["Refused", "check", "quiet"]
 
 torch.set_num_threads(1)
 
-# (numbers, gradients): what |got - want| / (1 + |want|) may be.  Keras on torch multiplies float64 in float32.
-TOLERANCES = {"float64": (5e-6, 5e-5), "float32": (5e-5, 2e-4), "float16": (2e-2, 0.0), "bfloat16": (1e-1, 0.0)}
+# (numbers, gradients): what |got - want| / (1 + |want|) may be.  Keras on torch computes much of float64 in float32.
+TOLERANCES = {"float64": (5e-5, 1e-3), "float32": (5e-5, 1e-3), "float16": (2e-2, 0.0), "bfloat16": (1e-1, 0.0)}
 
 
 class Refused(Exception):  # noqa: N818  an outcome, not a failure
@@ -78,23 +78,25 @@ def check(case: Case, *limits: str) -> None:
         for weight, value in zip(keras_weights(ours), theirs_state):
             weight.assign(value)
     _same_shapes(case, ours, theirs, got)
-    _same_config(ours, theirs)
+    with quiet():
+        _same_config(ours, _made(case, keras.layers)[0])
 
 
 # ── Making and running ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _build(value: Any, package: Any, dtype: str) -> Any:
+def _build(value: Any, package: Any, dtype: str, name: str) -> Any:
+    """A layer for a `Block`, named after the argument it is."""
     if isinstance(value, Block):
-        return layer_of(package, value.kind, value.config, dtype)
+        return layer_of(package, value.kind, value.config, dtype, name=name)
     if isinstance(value, list):
-        return [_build(item, package, dtype) for item in value]
+        return [_build(item, package, dtype, f"{name}_{index}") for index, item in enumerate(value)]
     return value
 
 
 def layer_of(package: Any, kind: str, config: dict[str, Any], dtype: str, **options: Any) -> Any:
     """The layer of this class from Keras's or our layers."""
-    arguments = {name: _build(value, package, dtype) for name, value in config.items()}
+    arguments = {name: _build(value, package, dtype, name) for name, value in config.items()}
     return _find(package, kind)(**arguments, dtype=dtype, **options)
 
 
@@ -195,7 +197,7 @@ def _same_outputs(case: Case, got: Any, want: Any) -> None:
     tolerance, _ = TOLERANCES[case.dtype]
     for index, (a, b) in enumerate(zip(found, wanted)):
         close(_numbers(a), _numbers(b), because=f"output {index}", tolerance=tolerance)
-        kept = a.dtype is torch.float64 and b.dtype is torch.float32  # where Keras's arithmetic fell to float32
+        kept = _name(a.dtype) == case.dtype and b.dtype is torch.float32  # where Keras's arithmetic fell to float32
         assert a.dtype is b.dtype or kept, f"output {index} has dtype {a.dtype}, want {b.dtype}"
         mask, mask_wanted = getattr(a, "_keras_mask", None), getattr(b, "_keras_mask", None)
         assert (mask is None) == (mask_wanted is None), f"mask of output {index}: {mask}, want {mask_wanted}"
@@ -323,14 +325,12 @@ def _fits(found: Any, actual: Any, wanted: Any) -> None:
 
 
 def _same_config(ours: Any, theirs: Any) -> None:
-    """Each reads the other's config and writes it again in its own words."""
+    """Each reads the other's config and writes it again in its own words.  ``theirs`` is new: `build` changes some."""
     config, reference = ours.get_config(), theirs.get_config()
     again = type(ours).from_config(config).get_config()
     assert again == config, f"config {config} came back as {again}"
     ours_read = type(ours).from_config(reference)
-    with quiet():
-        theirs_read = type(theirs).from_config(config)
-        back = type(theirs).from_config(ours_read.get_config())
+    theirs_read, back = type(theirs).from_config(config), type(theirs).from_config(ours_read.get_config())
     for name, found in (("ours, read by Keras", theirs_read), ("Keras's, read by us, read by Keras", back)):
         found = found.get_config()
         pairs = {key: (_plain(found.get(key)), _plain(value)) for key, value in reference.items()}

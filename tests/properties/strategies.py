@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from properties.case import Draw
+
 __all__ = [
     "ACTIVATIONS",
     "ANY_FLOAT",
@@ -17,6 +19,7 @@ __all__ = [
     "SMOOTH",
     "either",
     "mostly",
+    "on_space",
     "options",
     "per_axis",
     "places",
@@ -65,3 +68,17 @@ def options(draw: st.DrawFn, *weights: str) -> dict[str, Any]:
         found[f"{weight}_constraint"] = draw(st.sampled_from([None, "non_neg", "max_norm"]))
     found["activity_regularizer"] = draw(st.sampled_from([None, "l2", "l1"]))
     return found
+
+
+@st.composite
+def on_space(
+    draw: st.DrawFn, rank: int, data_format: str, channels: int, kinds: tuple[str, ...] = ("normal", "ties")
+) -> tuple[Draw, tuple[int, ...]]:
+    """An input of any small size, at times too small or with too few axes, and the axes that may be unknown."""
+    sides = draw(st.tuples(*[st.integers(1, 9 if rank < 3 else 5)] * rank))
+    last = data_format == "channels_last"
+    shape = (draw(BATCHES), *sides, channels) if last else (draw(BATCHES), channels, *sides)
+    if draw(st.integers(0, 30)) == 30:
+        shape = shape[:-1]
+    space = range(1, 1 + rank) if last else range(2, 2 + rank)
+    return Draw(shape, draw(st.sampled_from(kinds))), tuple(axis for axis in space if draw(st.booleans()))

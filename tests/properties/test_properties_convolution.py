@@ -8,17 +8,16 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from properties.case import Case, Draw, examples
+from properties.case import Case, examples
 from properties.comparison import check
 from properties.strategies import (
     ACTIVATIONS,
     ANY_FLOAT,
-    BATCHES,
     FORMATS,
-    KINDS,
     SEEDS,
     either,
     mostly,
+    on_space,
     options,
     per_axis,
     places,
@@ -46,17 +45,6 @@ def windows(draw: st.DrawFn, rank: int) -> dict[str, Any]:
         "activation": draw(ACTIVATIONS),
         "use_bias": draw(st.booleans()),
     }
-
-
-@st.composite
-def on_space(draw: st.DrawFn, rank: int, data_format: str, channels: int) -> tuple[Any, tuple[int, ...]]:
-    sides = draw(st.tuples(*[st.integers(1, 9 if rank < 3 else 5)] * rank))
-    last = data_format == "channels_last"
-    shape = (draw(BATCHES), *sides, channels) if last else (draw(BATCHES), channels, *sides)
-    if draw(st.integers(0, 30)) == 30:
-        shape = shape[:-1]
-    free = tuple(range(1, 1 + rank)) if last else tuple(range(2, 2 + rank))
-    return Draw(shape, draw(KINDS)), tuple(axis for axis in free if draw(st.booleans()))
 
 
 @st.composite

@@ -10,7 +10,7 @@ import torch
 from dougong.core import device
 from dougong.core.errors import DeviceError, UnknownNameError
 
-__all__ = ["Policy", "default_policy", "dtype_name", "policy", "set_default_policy", "torch_dtype"]
+__all__ = ["Policy", "arithmetic_dtype", "default_policy", "dtype_name", "policy", "set_default_policy", "torch_dtype"]
 
 _DTYPES = {
     "float16": torch.float16,
@@ -50,6 +50,19 @@ def torch_dtype(name: Any) -> torch.dtype:
     if found is None:
         raise UnknownNameError("dtype", name, _DTYPES)
     return found
+
+
+def arithmetic_dtype(identifier: Any) -> torch.dtype:
+    """The dtype of the arithmetic that a dtype, a policy, its config or the name of either means; None as `torch_dtype`.
+
+    >>> arithmetic_dtype("mixed_float16"), arithmetic_dtype("float64")
+    (torch.float16, torch.float64)
+    """
+    if isinstance(identifier, Mapping):
+        identifier = identifier.get("config", {}).get("name")
+    if isinstance(identifier, str) and identifier in _MIXED:
+        return _MIXED[identifier]
+    return identifier.arithmetic if isinstance(identifier, Policy) else torch_dtype(identifier)
 
 
 class Policy:

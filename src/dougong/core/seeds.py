@@ -9,9 +9,12 @@ import torch
 
 __all__ = ["default_seed", "draw_seed", "set_random_seed"]
 
-# torch is seeded with another number than Python, so that a later ``torch.manual_seed`` of the same one can be told from
-# `set_random_seed`.
+# torch is seeded with another number than Python, so that a later ``torch.manual_seed`` of the same one can be told
+# from `set_random_seed`.
 _MARK = 1 << 32
+
+# A twin of Python's generator, from which Keras draws: an import on the way may draw from that one, too.
+_STREAM = random.Random()
 
 
 def set_random_seed(seed: int) -> None:
@@ -21,6 +24,7 @@ def set_random_seed(seed: int) -> None:
     on torch (see `default_seed`).
     """
     random.seed(seed)
+    _STREAM.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed + _MARK)
 
@@ -37,7 +41,8 @@ def draw_seed() -> int:
 def default_seed() -> int:
     """The seed of an initializer or random layer that was given none.
 
-    After `set_random_seed` it is the one that Keras draws, from Python's generator; after ``torch.manual_seed``, or if
+    After `set_random_seed` it is the one that Keras draws (from Python's generator, which nobody else may draw from
+    in between, or Keras's numbers are others); after ``torch.manual_seed``, or if
     nothing was seeded, it comes from torch's.
 
     >>> set_random_seed(1); first = default_seed(); set_random_seed(1); first == default_seed()
@@ -46,5 +51,5 @@ def default_seed() -> int:
     True
     """
     if _MARK <= torch.initial_seed() < 2 * _MARK:
-        return random.randint(1, 10**9)
+        return _STREAM.randint(1, 10**9)
     return draw_seed()

@@ -6,11 +6,12 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dougong.core.dtypes import torch_dtype
-from dougong.core.errors import BuildError, ShapeError
+from dougong.core.errors import BuildError, NotOfferedError, ShapeError
 from dougong.core.names import unique_name
 from dougong.core.nested import leaves, map_leaves
 from dougong.core.text import STRING, StringType
@@ -47,6 +48,7 @@ class Symbol:
     """A placeholder tensor: ``shape`` with None for unknown axes, ``dtype``, the ``node`` that makes it, its ``mask``.
 
     Any torch function, method or operator works on it, so ``x * 2 + 1`` and ``torch.mean(x, 1)`` need no layer.
+    Keras: as ``keras.KerasTensor``; ``dtype`` may be given by name, and is torch's.
 
     >>> x = Input((28, 28, 3))
     >>> torch.mean(x * 2 + 1, dim=(1, 2)).shape
@@ -54,17 +56,24 @@ class Symbol:
     """
 
     __slots__ = ("dtype", "mask", "name", "node", "shape")
+    sparse = ragged = False
+    ragged_rank = row_splits_dtype = None
+    record_history = True
 
     def __init__(
         self,
         shape: Sequence[int | None],
         dtype: Any = torch.float32,
+        sparse: bool = False,
+        ragged: bool = False,
+        record_history: bool = True,
+        name: str | None = None,
         *,
         node: Node | None = None,
-        name: str | None = None,
     ) -> None:
+        _refuse_sparse(sparse, ragged)
         self.shape: Shape = tuple(None if size is None else int(size) for size in shape)
-        self.dtype = dtype
+        self.dtype: Any = dtype if isinstance(dtype, torch.dtype | StringType) else torch_dtype(dtype)
         self.name = name or "symbol"
         self.mask: Symbol | None = None
         if node is None:
@@ -98,6 +107,14 @@ class Symbol:
             raise ShapeError(f"the length of symbol {self.name!r} of shape {self.shape} is not known yet")
         return self.shape[0]
 
+    def reshape(self, *newshape: Any) -> Any:
+        """The same values in another shape, batch axis included; -1 stands for what is left."""
+        return record(Tensor.reshape, (self, *newshape), {})
+
+    def squeeze(self, axis: Any = None) -> Any:
+        """Without its axes of length 1, or without those of ``axis``."""
+        return record(Tensor.squeeze, (self,) if axis is None else (self, axis), {})
+
     def __repr__(self) -> str:
         return f"<Symbol {self.name!r} shape={self.shape} dtype={str(self.dtype).removeprefix('torch.')}>"
 
@@ -109,6 +126,15 @@ class Symbol:
             f"symbol {self.name!r} has no value yet, so Python cannot branch on it; use torch.where, or put the branch"
             " into a layer's call()"
         )
+
+    def _no_value(self, *args: Any, **kwargs: Any) -> Any:
+        raise BuildError(
+            f"symbol {self.name!r} has no value yet, so it cannot become a number or an array; use torch or dg.ops"
+            " functions on it, or put the code into a layer's call()"
+        )
+
+    __array__ = __float__ = __int__ = _no_value
+    __array_ufunc__ = None  # so that ``array + symbol`` asks the symbol
 
     def __getattr__(self, name: str) -> Any:
         method = None if name.startswith("__") else getattr(Tensor, name, None)
@@ -123,6 +149,8 @@ class Symbol:
 
 def _binary(function: Callable[..., Any], *, reflected: bool = False) -> Callable[[Symbol, Any], Any]:
     def apply(self: Symbol, other: Any) -> Any:
+        if isinstance(other, np.ndarray | np.generic):
+            other = other.item() if other.ndim == 0 else torch.as_tensor(other)
         return record(function, (other, self) if reflected else (self, other), {})
 
     return apply
@@ -141,21 +169,41 @@ for _name in ("lt", "le", "gt", "ge", "eq", "ne", "getitem"):
     setattr(Symbol, f"__{_name}__", _binary(getattr(operator, _name)))
 for _name in ("neg", "abs", "invert"):
     setattr(Symbol, f"__{_name}__", _unary(getattr(operator, _name)))
+Symbol.__round__ = lambda self, ndigits=0: record(torch.round, (self,), {"decimals": ndigits})  # type: ignore[attr-defined]
+
+
+def _refuse_sparse(sparse: Any, ragged: Any) -> None:
+    if sparse or ragged:
+        kind = "sparse" if sparse else "ragged"
+        raise NotOfferedError(f"{kind} tensors are not part of Dougong: give dense ones, padded and with a mask")
 
 
 def Input(
     shape: Sequence[int | None] | None = None,
     batch_size: int | None = None,
     dtype: str | torch.dtype | StringType | None = None,
-    *,
+    sparse: bool | None = None,
+    ragged: bool | None = None,
     batch_shape: Sequence[int | None] | None = None,
     name: str | None = None,
+    tensor: Symbol | None = None,
+    optional: bool = False,
 ) -> Symbol:
-    """A symbol for data of ``shape`` (without the batch axis); ``dtype="string"`` is text.   Keras: ``keras.Input``.
+    """A symbol for data of ``shape`` (without the batch axis); ``dtype="string"`` is text.
+
+    ``tensor``, a symbol that is there already, is given back as it is.   Raises: NotOfferedError for ``sparse``,
+    ``ragged`` and ``optional`` inputs.   Keras: equals ``keras.Input`` otherwise.
 
     >>> Input((3,), name="x")
     <Symbol 'x' shape=(None, 3) dtype=float32>
     """
+    _refuse_sparse(sparse, ragged)
+    if optional:
+        raise NotOfferedError("inputs that may be None are not part of Dougong: make a model for each case")
+    if tensor is not None:
+        if not isinstance(tensor, Symbol):
+            raise BuildError(f"Input(tensor=…) takes a symbol, from Input or from a layer; got {tensor!r}")
+        return tensor
     if batch_shape is None:
         if shape is None:
             raise BuildError("Input needs shape=(…) without the batch axis, or batch_shape=(…) with it")

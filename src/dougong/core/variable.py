@@ -25,6 +25,10 @@ class _Words:
     _path: str
     regularizer: Any = None
     constraint: Any = None
+    aggregation = "none"  # how processes and gradients meet is torch.distributed's affair
+    synchronization = "auto"
+    overwrite_with_gradient = False
+    autocast = True
 
     @property
     def name(self) -> str:

@@ -60,6 +60,9 @@ class KerasWords(WeightStore):
         if problem:
             raise ShapeError(f"{type(self).__name__} {self.name!r} {problem}")
 
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *(spec.name for spec in self._specs.values() if spec.name.isidentifier())]
+
     # ── Metrics ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
@@ -154,13 +157,19 @@ class KerasWords(WeightStore):
 
     # ── Refused ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    supports_jit = True  # steps are captured whatever it says
     quantization_mode = None
+    quantization_config = None
+    lora_enabled = False
+    lora_rank = lora_alpha = None
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
         """Refused: raises NotOfferedError."""
         raise NotOfferedError(
             f"{self.name!r} is not quantized in place; quantize the trained model when it is exported"
         )
+
+    quantized_build = quantized_call = quantize
 
     def enable_lora(self, *args: Any, **kwargs: Any) -> None:
         """Refused: raises NotOfferedError."""

@@ -22,7 +22,7 @@ from dougong.core.names import snake_case, unique_name
 from dougong.core.nested import leaves, map_leaves
 from dougong.core.policy_map import DTypePolicyMap
 from dougong.core.symbol import Node, Shape, Symbol, contains_symbol, infer_outputs, record
-from dougong.core.text import is_text
+from dougong.core.text import STRING, is_text
 from dougong.core.variable import without_values
 from dougong.core.weights import WeightStore, keras_weights
 from dougong.layers.keras_words import KerasWords
@@ -45,6 +45,7 @@ class LayerOptions(TypedDict, total=False):
     input_dim: int | None
     batch_size: int | None
     batch_input_shape: Sequence[int | None] | None
+    autocast: bool
 
 
 class _CallSignature(NamedTuple):
@@ -95,6 +96,7 @@ class Layer(Configurable, KerasWords):
         input_dim: int | None = None,
         batch_size: int | None = None,
         batch_input_shape: Sequence[int | None] | None = None,
+        autocast: bool = True,
         **unknown: Any,
     ) -> None:
         if unknown:
@@ -102,6 +104,7 @@ class Layer(Configurable, KerasWords):
         WeightStore.__init__(self, name or unique_name(snake_case(type(self).__name__)), trainable)
         self.training = False
         self.dtype_policy = dtypes.policy(dtype[self.name] if isinstance(dtype, DTypePolicyMap) else dtype)
+        self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self._losses: list[Tensor] = []
         self._lossy: list[Layer] = []  # the layers below that added to `losses` in the last run
@@ -265,11 +268,12 @@ class Layer(Configurable, KerasWords):
         return None
 
     def _may_cast(self, inputs: Tensor) -> bool:
-        """Whether a refused input only has another dtype than the weights.   Keras: casts every input."""
+        """Whether a refused input only has another dtype than the weights, or is whole.   Keras: casts every input."""
         own, given = self.dtype_policy.weights, inputs.dtype
+        whole = not given.is_floating_point and not given.is_complex
         weighs_in_floats = any(weight.is_floating_point() for weight in self.parameters(recurse=False))
-        autocast = torch.is_autocast_enabled(inputs.device.type)
-        return given is not own and not given.is_complex and weighs_in_floats and not autocast
+        autocast = torch.is_autocast_enabled(inputs.device.type) or not self.autocast
+        return given is not own and not given.is_complex and (weighs_in_floats or whole) and not autocast
 
     def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
         problem = self.input_problem(map_leaves(_shape_of, inputs))
@@ -287,7 +291,7 @@ class Layer(Configurable, KerasWords):
         if isinstance(leaf, np.ndarray) and not is_text(leaf):
             leaf = torch.from_numpy(np.ascontiguousarray(leaf))
             wanted = self.dtype_policy.weights
-            if leaf.is_floating_point() and leaf.dtype != wanted:
+            if leaf.is_floating_point() and leaf.dtype != wanted and self.autocast:
                 leaf = leaf.to(wanted)
             first = next(self.parameters(), None)
             return leaf.to(device.default() if first is None else first.device)
@@ -355,9 +359,11 @@ class Layer(Configurable, KerasWords):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Symbols like the output: from `compute_output_shape` where a subclass states it, else from a trial run."""
         states_shape = type(self).compute_output_shape is not Layer.compute_output_shape
-        whole = any(isinstance(s, Symbol) and not s.dtype.is_floating_point for s in leaves(args))
-        whole = whole and not any(one.is_floating_point() for one in self.parameters(recurse=False))  # may stay whole
-        if states_shape and not whole and not any(isinstance(leaf, Symbol) for leaf in leaves((args[1:], kwargs))):
+        kinds = [leaf.dtype for leaf in leaves(args) if isinstance(leaf, Symbol)]
+        # Whole numbers may stay such where no weight is real; text is for the trial run to refuse.
+        real = any(one.is_floating_point() for one in self.parameters(recurse=False))
+        tried = STRING in kinds or (not real and any(not kind.is_floating_point for kind in kinds))
+        if states_shape and not tried and not any(isinstance(leaf, Symbol) for leaf in leaves((args[1:], kwargs))):
             shape = self.compute_output_shape(map_leaves(_shape_of, args[0]))
             return _symbols_of(shape, self.dtype_policy.weights)
         parameters = {
@@ -389,7 +395,9 @@ class Layer(Configurable, KerasWords):
         if FORWARD_PASS.root is not None:
             FORWARD_PASS.root._lossy.append(self)
         losses = loss if isinstance(loss, list | tuple) else [loss]
-        self._losses.extend(one for one in losses if not getattr(one, "is_meta", False))  # but for trial runs on symbols
+        self._losses.extend(
+            one for one in losses if not getattr(one, "is_meta", False)
+        )  # but for trial runs on symbols
 
     @property
     def losses(self) -> list[Tensor]:

@@ -58,9 +58,14 @@ class _Normalization(AxesLayer):
         self.weight: Any = None
         self.bias: Any = None
 
+    def _parts(self) -> tuple[bool, bool]:
+        """Whether there is γ, and β."""
+        return self.scale, self.center
+
     def build(self, input_shape: Shape) -> None:
         super().build(input_shape)
-        if self.scale:
+        scaled, centered = self._parts()
+        if scaled:
             self.weight = self.add_weight(
                 self._sizes,
                 self.gamma_initializer,
@@ -68,7 +73,7 @@ class _Normalization(AxesLayer):
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
             )
-        if self.center:
+        if centered:
             self.bias = self.add_weight(
                 self._sizes,
                 self.beta_initializer,
@@ -163,8 +168,10 @@ class BatchNormalization(_Normalization):
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         training = self.training and self._trainable
-        if training and mask is not None:
-            return self._train_masked(inputs, mask)
+        if mask is not None:
+            self._check_mask(inputs, mask)
+            if training:
+                return self._train_masked(inputs, mask)
         # The kernels want channels on axis 1: a view for contiguous channels-last data, which they are made for.
         x = inputs
         if self._flat:
@@ -199,9 +206,14 @@ class BatchNormalization(_Normalization):
     def _train_corrected(self, x: Tensor) -> Tensor:
         """Batch renormalization: y = x̂ r + d, with r and d as if the running statistics had been used."""
         y, mean, inverse = torch.native_batch_norm(x, None, None, None, None, True, 0.0, self.epsilon)
+        scale, shift = self._correction(mean, inverse.reciprocal())
+        shape = (-1, *(1,) * (x.ndim - 2))
+        return torch.addcmul(shift.view(shape), y, scale.view(shape))
+
+    def _correction(self, mean: Tensor, deviation: Tensor) -> tuple[Tensor, Tensor]:
+        """What x̂ is multiplied by and what is added to it: r and d, with γ and β.  Updates the running statistics."""
         limits = self.renorm_clipping or {}
         with torch.no_grad():
-            deviation = inverse.reciprocal()
             running = self.renorm_stddev.clamp_min(self.epsilon**0.5)
             r = (deviation / running).clamp(limits.get("rmin", 0.0), limits.get("rmax"))
             d = (mean - self.renorm_mean) / running
@@ -214,29 +226,31 @@ class BatchNormalization(_Normalization):
             self.running_var.copy_(torch.relu(self.moving_stddev.square() - self.epsilon))
         scale = r if self.weight is None else r * self.weight
         shift = d if self.weight is None else d * self.weight
-        if self.bias is not None:
-            shift = shift + self.bias
-        shape = (-1, *(1,) * (x.ndim - 2))
-        return torch.addcmul(shift.view(shape), y, scale.view(shape))
+        return scale, shift if self.bias is None else shift + self.bias
 
     def _update(self, mean: Tensor, variance: Tensor) -> None:
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), 1.0 - self.momentum)
         self.running_var.lerp_(variance.to(self.running_var.dtype), 1.0 - self.momentum)
 
-    def _train_masked(self, inputs: Tensor, mask: Tensor) -> Tensor:
+    def _check_mask(self, inputs: Tensor, mask: Tensor) -> None:
         if mask.ndim != inputs.ndim - 1:
             raise ShapeError(
                 f"BatchNormalization {self.name!r} needs a mask with one axis less than the inputs of shape"
                 f" {tuple(inputs.shape)} but received {tuple(mask.shape)}"
             )
+
+    def _train_masked(self, inputs: Tensor, mask: Tensor) -> Tensor:
         others = [axis for axis in range(inputs.ndim) if axis != self._axes[0]]
         counts = mask.bool().unsqueeze(-1).expand_as(inputs)
         number = counts.to(inputs.dtype).sum(others, keepdim=True) + _FUZZ
         mean = torch.where(counts, inputs, 0.0).sum(others, keepdim=True) / number
         variance = torch.where(counts, inputs - mean, 0.0).square().sum(others, keepdim=True) / number
+        y = (inputs - mean) * torch.rsqrt(variance + self.epsilon)
+        if self.renorm:
+            scale, shift = self._correction(mean.flatten(), (variance + self.epsilon).sqrt().flatten())
+            return torch.addcmul(shift.view(mean.shape), y, scale.view(mean.shape))
         with torch.no_grad():
             self._update(mean.flatten(), variance.flatten())
-        y = (inputs - mean) * torch.rsqrt(variance + self.epsilon)
         if self.weight is not None:
             y = y * self.weight.view(mean.shape)
         return y if self.bias is None else y + self.bias.view(mean.shape)
@@ -270,8 +284,8 @@ class LayerNormalization(_Normalization):
         super().__init__(
             axis,
             epsilon,
-            center and not rms_scaling,
-            scale or rms_scaling,
+            center,
+            scale,
             beta_initializer,
             gamma_initializer,
             beta_regularizer,
@@ -281,6 +295,9 @@ class LayerNormalization(_Normalization):
             **options,
         )
         self.rms_scaling = rms_scaling
+
+    def _parts(self) -> tuple[bool, bool]:
+        return (True, False) if self.rms_scaling else super()._parts()
 
     def call(self, inputs: Tensor) -> Tensor:
         if self._trailing and not self.rms_scaling:
@@ -355,7 +372,7 @@ class GroupNormalization(_Normalization):
             x = x.contiguous()
         whole = self.weight is not None and self.bias is not None
         weight, bias = (self.weight, self.bias) if whole else (None, None)
-        y = F.group_norm(x, self._num_groups, weight, bias, self.epsilon)  # type: ignore[arg-type]
+        y = torch.group_norm(x, self._num_groups, weight, bias, self.epsilon)  # F's refuses single values
         if not whole:  # torch's gradient has no kernel for one of the two alone
             shape = (-1, *(1,) * (x.ndim - 2))
             y = y if self.weight is None else y * self.weight.view(shape)

@@ -13,6 +13,7 @@ from dougong.core.arithmetic import data_format_of, pairs, per_axis
 from dougong.core.errors import ConfigError
 from dougong.layers.layer import LayerOptions
 from dougong.layers.spatial import SpatialLayer
+from dougong.ops.resizing import resize
 
 __all__ = [
     "Cropping",
@@ -193,7 +194,14 @@ class UpSampling(SpatialLayer):
         x = inputs.movedim(-1, 1) if last else inputs
         sizes = [n * factor for n, factor in zip(x.shape[2:], self._factors())]
         smooth = self.interpolation != "nearest"
-        y = F.interpolate(x, sizes, mode=self.interpolation, align_corners=False if smooth else None)
+        if x.is_floating_point():
+            y = F.interpolate(x, sizes, mode=self.interpolation, align_corners=False if smooth else None)
+        elif smooth:
+            y = resize(x, sizes, self.interpolation, data_format="channels_first")  # rounded
+        else:
+            y = x
+            for axis, factor in enumerate(self._factors(), start=2):
+                y = y.repeat_interleave(factor, axis)
         return y.movedim(1, -1) if last else y
 
     def output_space(self, space: Sequence[int | None]) -> Sequence[int | None]:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dougong.core.arithmetic import data_format_of
 from dougong.core.errors import ConfigError, ShapeError
-from dougong.core.symbol import Shape
+from dougong.core.symbol import Shape, Symbol
 from dougong.layers.layer import Layer, LayerOptions
 
 __all__ = ["Flatten", "Permute", "RepeatVector", "Reshape"]
@@ -68,6 +68,9 @@ class Reshape(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape[0], *self._resolved(input_shape[1:])
+
+    def compute_output_spec(self, inputs: Symbol) -> Symbol:
+        return Symbol(self.compute_output_shape(inputs.shape), inputs.dtype, name="value")
 
     def _resolved(self, sizes: Shape) -> Shape:
         if -1 not in self.target_shape:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from dougong.core.config import Configurable
-from dougong.core.dtypes import Policy, torch_dtype
+from dougong.core.dtypes import Policy, arithmetic_dtype
 from dougong.core.errors import UnknownNameError
 from dougong.core.names import snake_case, unique_name
 from dougong.ops.targets import as_pair, as_tensor, divide_no_nan, mask_of, match_weights, merge_mask
@@ -55,7 +55,7 @@ class Loss(Configurable):
             raise UnknownNameError("reduction", reduction, _REDUCTIONS)
         self.name = name or unique_name(snake_case(type(self).__name__))
         self.reduction: Reduction = reduction
-        self.dtype = dtype.arithmetic if isinstance(dtype, Policy) else torch_dtype(dtype)
+        self.dtype = arithmetic_dtype(dtype)
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """One value a sample, or a step of one.   Shapes: ``[N, ..., D], [N, ..., D] -> [N, ...]``."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from dougong.core.config import Configurable
-from dougong.core.dtypes import Policy, torch_dtype
-from dougong.core.errors import ConfigError
+from dougong.core.dtypes import Policy, arithmetic_dtype, torch_dtype
+from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.layout import IDENTITY
 from dougong.core.names import snake_case, unique_name
+from dougong.core.nested import map_leaves
 from dougong.core.variable import Variable, view_of
 from dougong.ops import initializers
 from dougong.ops.targets import as_tensor
@@ -46,7 +48,7 @@ class Metric(Configurable, nn.Module):
     def __init__(self, dtype: str | torch.dtype | Policy | None = None, name: str | None = None) -> None:
         super().__init__()
         self.name = name or unique_name(snake_case(type(self).__name__))
-        self.dtype = dtype.arithmetic if isinstance(dtype, Policy) else torch_dtype(dtype)
+        self.dtype = arithmetic_dtype(dtype)
         self._initial: dict[str, Tensor] = {}
 
     def add_state(
@@ -124,6 +126,57 @@ class Metric(Configurable, nn.Module):
                 raise ConfigError(f"{self!r} cannot take in {other!r}; merge metrics made with the same arguments")
             for mine, theirs in pairs:
                 mine.add_(theirs.to(mine.device))
+
+    # ── Without effects ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    @torch.no_grad()
+    def stateless_update_state(self, metric_variables: Sequence[Any], *args: Any, **kwargs: Any) -> list[Tensor]:
+        """The states that `update_state` makes of the given ones; the metric's own stay as they are.
+
+        Raises: ShapeError for values that are no states of this metric.
+
+        >>> from dougong.metrics import Mean
+        >>> mean = Mean(); mean.stateless_update_state(mean.stateless_reset_state(), [1.0, 3.0])
+        [tensor(4., dtype=torch.float64), tensor(2., dtype=torch.float64)]
+        """
+        with self._standing_in(metric_variables):
+            self.update_state(*args, **kwargs)
+            return [state.detach().as_subclass(Tensor).clone() for state in self.states]
+
+    @torch.no_grad()
+    def stateless_result(self, metric_variables: Sequence[Any]) -> Any:
+        """What `result` is for the given states."""
+        with self._standing_in(metric_variables):
+            return map_leaves(lambda leaf: leaf.clone() if isinstance(leaf, Tensor) else leaf, self.result())
+
+    @torch.no_grad()
+    def stateless_reset_state(self) -> list[Tensor]:
+        """The states of a metric that has seen nothing."""
+        with self._standing_in(self.states):
+            self.reset_state()
+            return [state.detach().as_subclass(Tensor).clone() for state in self.states]
+
+    @contextmanager
+    def _standing_in(self, values: Sequence[Any]) -> Iterator[None]:
+        """Within the block the states hold ``values``."""
+        own = self.states
+        given = [torch.as_tensor(value, dtype=s.dtype, device=s.device) for value, s in zip(values, own)]
+        if len(values) != len(own) or any(value.shape != state.shape for value, state in zip(given, own)):
+            shapes = [tuple(state.shape) for state in own]
+            raise ShapeError(
+                f"{self.name!r} has states of shapes {shapes}; received {[tuple(torch.as_tensor(v).shape) for v in values]}"
+            )
+        kept = [state.clone() for state in own]
+        try:
+            for state, value in zip(own, given):
+                state.copy_(value)
+            yield
+        finally:
+            made = {id(state) for state in self.states} - {id(state) for state in own}
+            if made:  # states whose shapes the first batch told
+                self.reset_state()
+            for state, value in zip(own, kept):
+                state.copy_(value)
 
     @property
     def states(self) -> list[Tensor]:

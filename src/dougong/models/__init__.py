@@ -1,8 +1,8 @@
 """Models: sequential, functional, subclassed; to and from files."""
 
 from dougong.models import files
+from dougong.models.cloning import clone_model
 from dougong.models.files import (
-    clone_model,
     load_model,
     load_weights,
     model_from_json,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import warnings
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -28,7 +29,7 @@ from dougong.models.own_state import (
     own_variables,
 )
 
-__all__ = ["from_bundle", "load_arrays", "to_bundle", "weight_paths"]
+__all__ = ["build_on_zeros", "from_bundle", "load_arrays", "to_bundle", "weight_paths"]
 
 
 def to_bundle(model: Model, *, with_optimizer: bool = True) -> Bundle:
@@ -142,7 +143,7 @@ def from_bundle(
     """
     model = model_from_config(bundle.config, custom_objects, compiled=compiled)
     if not model.is_complete():
-        _build(model, bundle.config.get("build_config") or {}, source)
+        build_on_zeros(model, bundle.config.get("build_config") or {}, source)
     load_arrays(model, bundle.weights, source)
     load_assets(module_paths(model), bundle.assets, source)
     if compiled and model._compiled is not None and bundle.optimizer:
@@ -150,7 +151,7 @@ def from_bundle(
     return model
 
 
-def _build(model: Model, build: Mapping[str, Any], source: str) -> None:
+def build_on_zeros(model: Model, build: Mapping[str, Any], source: str) -> None:
     """Make a subclassed model's weights by running it on zeros of the shape it was built for."""
     shape, dtype = build.get("input_shape"), build.get("input_dtype", "float32")
     if shape is None:
@@ -173,9 +174,16 @@ def map_shapes(function: Callable[[Any], Any], shape: Any) -> Any:
     return function(shape)
 
 
-def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Fill the weights from arrays by path.   Raises: ModelFormatError before the model is touched."""
+def load_arrays(
+    model: nn.Module, arrays: Mapping[str, np.ndarray], source: str, *, skip_mismatch: bool = False
+) -> None:
+    """Fill the weights from arrays by path.   Raises: ModelFormatError before the model is touched.
+
+    With ``skip_mismatch`` layers whose arrays are missing or of other shapes stay as they are, and a warning names one.
+    """
     wanted = list(weight_paths(model))
+    if skip_mismatch:
+        wanted, arrays = _fitting(wanted, arrays, source)
     missing = [path for path, _ in wanted if path not in arrays]
     if missing:
         raise ModelFormatError(
@@ -194,12 +202,30 @@ def load_arrays(model: nn.Module, arrays: Mapping[str, np.ndarray], source: str)
     load_own_variables(module_paths(model), arrays)
 
 
+def _fitting(
+    wanted: list[tuple[str, KerasWeight]], arrays: Mapping[str, np.ndarray], source: str
+) -> tuple[list[tuple[str, KerasWeight]], dict[str, np.ndarray]]:
+    """The weights of layers whose arrays are all there and fit, with these arrays."""
+    shapes: defaultdict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    for path, weight in wanted:
+        shapes[path.rpartition("/")[0]][path] = tuple(weight.value().shape)
+    held: defaultdict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    for path, array in arrays.items():
+        held[path.rpartition("/")[0]][path] = tuple(array.shape)
+    left = [folder for folder, own in shapes.items() if held[folder] != own]
+    if left:
+        name = left[0].removesuffix("/vars")
+        warnings.warn(f"{source}: {len(left)} layers do not fit and stay as they are; the first is {name!r}", stacklevel=4)
+    fitting = [(path, weight) for path, weight in wanted if path.rpartition("/")[0] not in left]
+    return fitting, {path: arrays[path] for path, _ in fitting}
+
+
 def _load_optimizer(model: Model, arrays: Mapping[str, np.ndarray]) -> None:
     """State by position: the names of layers differ from process to process, their order does not."""
     # Keras writes the state of optimizers within another one a second time, under their own names.
     own = [name for name in arrays if name.startswith("vars/")]
     ordered = sorted(own, key=lambda name: int(name.removeprefix("vars/").partition("_")[0]))
-    model.compiled.step("train", model)  # builds the optimizer for this model's weights
+    model.compiled.standard_step("train", model)  # builds the optimizer for this model's weights
     names = list(model.optimizer.state())
     if len(names) != len(ordered):
         raise ModelFormatError(

@@ -1,27 +1,28 @@
-"""Models to and from files and JSON, and copies of models."""
+"""Models to and from files and JSON."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dougong.core.config import custom_object_scope, serialize
-from dougong.core.errors import ConfigError, ModelFormatError
+from dougong.core.errors import ConfigError, ModelFormatError, NotOfferedError
 from dougong.formats import keras_v3
 from dougong.models.bundles import from_bundle, load_arrays, to_bundle
-from dougong.models.known import layer_from_config, model_from_config, model_of
+from dougong.models.known import model_from_config, model_of_class
 from dougong.models.model import Model
 from dougong.models.run_files import load_run, save_run
 
 __all__ = [
-    "clone_model",
     "load_model",
     "load_run",
     "load_weights",
+    "model_from_config",
     "model_from_json",
+    "model_of_class",
     "save_model",
     "save_run",
     "save_weights",
@@ -36,6 +37,8 @@ def save_model(model: Model, filepath: str | os.PathLike[str], overwrite: bool =
     """
     path = _path(filepath, ".keras", "save")
     include_optimizer = options.pop("include_optimizer", True)
+    if not options.pop("zipped", True):
+        raise NotOfferedError("models as folders (zipped=False) are not part of Dougong; write a .keras file")
     if options:
         raise ConfigError(f"save takes no argument {next(iter(options))!r}")
     if not overwrite and path.exists():
@@ -61,21 +64,28 @@ def load_model(
         return from_bundle(bundle, compiled=compile, source=str(path))
 
 
-def save_weights(model: Model, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+def save_weights(
+    model: Model, filepath: str | os.PathLike[str], overwrite: bool = True, max_shard_size: float | None = None
+) -> None:
     """Write the weights alone to a ``.weights.h5`` file, atomically."""
+    if max_shard_size is not None:
+        raise NotOfferedError("weights in several files (max_shard_size) are not part of Dougong; write one file")
     path = _path(filepath, ".weights.h5", "save_weights")
     if not overwrite and path.exists():
         raise ConfigError(f"{path} exists; use overwrite=True or another name")
     keras_v3.write_weights(path, to_bundle(model, with_optimizer=False))
 
 
-def load_weights(model: Model, filepath: str | os.PathLike[str]) -> None:
-    """Fill the weights from a ``.weights.h5`` or ``.keras`` file.   Raises: ModelFormatError, the model untouched."""
+def load_weights(model: Model, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+    """Fill the weights from a ``.weights.h5`` or ``.keras`` file.   Raises: ModelFormatError, the model untouched.
+
+    With ``skip_mismatch`` layers that do not fit stay as they are, with a warning.   Keras: equals it.
+    """
     path = Path(filepath)
     bundle = (
         keras_v3.read(path) if path.suffix == ".keras" else keras_v3.read_weights(_path(path, ".weights.h5", "load"))
     )
-    load_arrays(model, bundle.weights, str(path))
+    load_arrays(model, bundle.weights, str(path), skip_mismatch=skip_mismatch)
 
 
 def _path(filepath: str | os.PathLike[str], ending: str, what: str) -> Path:
@@ -97,29 +107,3 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
     except (ValueError, RecursionError) as error:
         raise ModelFormatError(f"the model's text is no JSON: {error}") from error
     return model_from_config(config, custom_objects)
-
-
-def clone_model(
-    model: Model,
-    input_tensors: Any = None,
-    clone_function: Callable[[Any], Any] | None = None,
-    custom_objects: Mapping[str, Any] | None = None,
-) -> Model:
-    """A model of the same structure with fresh weights.  ``clone_function`` maps each layer to its copy."""
-    if input_tensors is not None:
-        raise ConfigError("clone_model makes its own inputs; call the clone on your tensors instead")
-    with custom_object_scope(custom_objects):
-        if clone_function is None:
-            return model_from_config(serialize(model), compiled=False)
-        config = serialize(model)
-        copies = {layer.name: clone_function(layer) for layer in model.layers}
-        return _with_layers(config, copies)
-
-
-def _with_layers(config: Mapping[str, Any], copies: Mapping[str, Any]) -> Model:
-    """The model of ``config`` with ``copies`` in place of its layers."""
-
-    def layer_of(entry: Mapping[str, Any]) -> Any:
-        return copies.get(entry.get("name") or entry["config"].get("name")) or layer_from_config(entry)
-
-    return model_of(config, layer_of)

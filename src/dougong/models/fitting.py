@@ -48,7 +48,8 @@ class Fitting(Layer):
         """Say how to train: the optimizer, the loss to minimise, the metrics to show.   Keras: equals it.
 
         Steps are captured and replayed unless ``run_eagerly``; ``steps_per_execution`` and ``jit_compile`` are
-        accepted and change nothing.
+        accepted and change nothing.  With ``auto_scale_loss`` and the policy ``mixed_float16`` the optimizer becomes a
+        `LossScaleOptimizer` around it.
         """
         arguments = {
             "optimizer": optimizer,
@@ -60,7 +61,16 @@ class Fitting(Layer):
             "steps_per_execution": steps_per_execution,
             "jit_compile": jit_compile,
         }
-        self._compiled = Compiled(optimizer, loss, loss_weights, metrics, weighted_metrics, run_eagerly, arguments)
+        self._compiled = Compiled(
+            optimizer,
+            loss,
+            loss_weights,
+            metrics,
+            weighted_metrics,
+            run_eagerly,
+            arguments,
+            scale_loss=auto_scale_loss and self.dtype_policy.name == "mixed_float16",
+        )
 
     @property
     def compiled(self) -> Compiled:

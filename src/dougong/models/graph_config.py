@@ -21,7 +21,7 @@ from dougong.layers.layer import Layer
 from dougong.models.program import Program
 from dougong.ops.recorded import function_called, name_of
 
-__all__ = ["graph_config", "graph_from_config"]
+__all__ = ["comes_by_itself", "graph_config", "graph_from_config", "makes_a_mask"]
 
 _RECORDED = "Recorded"
 
@@ -51,7 +51,7 @@ class _Writer:
             layer = InputLayer(batch_shape=symbol.shape, dtype=symbol.dtype, name=symbol.name)
             found[symbol.name] = serialize(layer) | {"name": symbol.name, "inbound_nodes": []}
         for node in self.program.nodes:
-            if _is_mask(node):
+            if makes_a_mask(node):
                 continue  # made again when the layers are called
             if isinstance(node.target, Layer):
                 name = node.target.name
@@ -63,7 +63,7 @@ class _Writer:
                 found[name] = entry = entry | {"name": name, "inbound_nodes": []}
             for position, symbol in enumerate(leaves(node.outputs)):
                 self._histories[id(symbol)] = [name, len(entry["inbound_nodes"]), position]
-            kwargs = {key: v for key, v in node.kwargs.items() if not (key.endswith("mask") and _automatic(node, v))}
+            kwargs = {key: v for key, v in node.kwargs.items() if not comes_by_itself(node, key, v)}
             entry["inbound_nodes"].append({"args": self._write(list(node.args)), "kwargs": self._write(kwargs)})
         return list(found.values())
 
@@ -97,14 +97,15 @@ class _Writer:
         return serialize(value)
 
 
-def _is_mask(node: Node) -> bool:
+def makes_a_mask(node: Node) -> bool:
+    """Whether a node computes a mask; it is made anew when the layers are called."""
     return getattr(node.target, "__name__", "") == "compute_mask"
 
 
-def _automatic(node: Node, given: Any) -> bool:
-    """Whether a mask that a call was given is one that came with its inputs."""
+def comes_by_itself(node: Node, name: str, given: Any) -> bool:
+    """Whether an argument of a call is a mask that came with its inputs."""
     own = [leaf.mask for leaf in leaves(node.args) if isinstance(leaf, Symbol)]
-    return all(any(leaf is mask for mask in own) for leaf in leaves(given))
+    return name.endswith("mask") and all(any(leaf is mask for mask in own) for leaf in leaves(given))
 
 
 def graph_from_config(config: Mapping[str, Any], layer_of: Callable[[Mapping[str, Any]], Any]) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -34,6 +35,16 @@ class ModelWords(Layer):
         self._compiled._steps.clear()
 
     @property
+    def steps_per_execution(self) -> int:
+        """What `compile` was told; it changes nothing, since a captured step costs no more alone."""
+        return 1 if self._compiled is None else self._compiled.arguments.get("steps_per_execution", 1)
+
+    @property
+    def operations(self) -> list[Layer]:
+        """The layers; functions on tensors in a graph have no object."""
+        return self.layers  # type: ignore[attr-defined]
+
+    @property
     def jit_compile(self) -> bool | str:
         """What `compile` was told; it changes nothing, since steps are captured."""
         return "auto" if self._compiled is None else self._compiled.arguments.get("jit_compile", "auto")
@@ -46,8 +57,19 @@ class ModelWords(Layer):
         return {name: serialize(value) for name, value in arguments.items()}
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
-        """`compile` with what `get_compile_config` gave."""
-        self.compile(**{name: value for name, value in config.items() if name != "auto_scale_loss"})
+        """`compile` with what `get_compile_config` gave, whose optimizer scales the loss if it is to.
+
+        A model with a `compile` of its own takes other arguments: it warns, and is to be compiled by hand.
+        Keras: equals it.
+        """
+        if not type(self).compile.__module__.startswith("dougong."):
+            warnings.warn(
+                f"model {self.name!r} is not compiled: {type(self).__name__} has its own compile(); call it, or define"
+                " get_compile_config() and compile_from_config(config)",
+                stacklevel=2,
+            )
+            return
+        self.compile(**{**config, "auto_scale_loss": False})
 
     def get_state_tree(self, value_format: str = "backend_tensor") -> dict[str, dict[str, Any]]:
         """All variables by kind, each tree nested by the parts of the variables' paths.
@@ -99,6 +121,12 @@ class ModelWords(Layer):
         raise NotOfferedError(
             f"export to {format!r} is not part of Dougong yet; use model.save, or torch.export.export(model, (x,))"
         )
+
+    train_function = test_function = predict_function = None
+
+    def get_quantization_layer_structure(self, *args: Any, **kwargs: Any) -> None:
+        """Refused: raises NotOfferedError."""
+        self.quantize()
 
     def make_train_function(self, force: bool = False) -> None:
         """Nothing to make: steps are captured as they are used."""

@@ -49,7 +49,7 @@ def _holds_model(value: Any) -> bool:
     return value.get("class_name") in _MODELS or any(map(_holds_model, value["config"].values()))
 
 
-def model_of(entry: Mapping[str, Any], layer_of: Callable[[Mapping[str, Any]], Any]) -> Model:
+def model_of(entry: Mapping[str, Any], layer_of: Callable[[Mapping[str, Any]], Any], cls: type[Model] = Model) -> Model:
     """The sequential or functional model of a serialized entry; ``layer_of`` makes its layers from theirs."""
     config = entry.get("config")
     if not isinstance(config, Mapping):
@@ -57,7 +57,7 @@ def model_of(entry: Mapping[str, Any], layer_of: Callable[[Mapping[str, Any]], A
     name, trainable = config.get("name"), config.get("trainable", True)
     if entry.get("class_name") != "Sequential":
         inputs, outputs = graph_from_config(config, layer_of)
-        return Model(inputs, outputs, name=name, trainable=trainable)
+        return cls(inputs, outputs, name=name, trainable=trainable)
     stack: list[Any] = []
     for item in config.get("layers", ()):
         if item.get("class_name") == "InputLayer":
@@ -66,7 +66,21 @@ def model_of(entry: Mapping[str, Any], layer_of: Callable[[Mapping[str, Any]], A
             stack.append(Input(batch_shape=shape, dtype=settings.get("dtype"), name=settings.get("name")))
         else:
             stack.append(layer_of(item))
-    return Sequential(stack, name=name, trainable=trainable)
+    if not issubclass(cls, Sequential):
+        return Sequential(stack, name=name, trainable=trainable)
+    own = cls(name=name)
+    for layer in stack:
+        own.add(layer)
+    return own
+
+
+def model_of_class(
+    cls: type[Model], config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None
+) -> Model:
+    """A model of class ``cls`` from the config of a graph or a stack."""
+    kind = "Sequential" if issubclass(cls, Sequential) else "Functional"
+    with custom_object_scope(custom_objects):
+        return model_of({"class_name": kind, "config": config}, layer_from_config, cls)
 
 
 def model_from_config(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from dougong.core import device as devices
+from dougong.core.config import custom_object_scope
 from dougong.core.errors import BuildError, ShapeError, UnknownNameError
 from dougong.core.names import unique_name
 from dougong.core.nested import leaves, map_leaves
@@ -278,24 +280,46 @@ class Model(Fitting, ModelWords):
         return "keras.src.models.functional" if type(self) is Model else "keras"  # Keras has no shorter name for it
 
     def get_config(self) -> dict[str, Any]:
-        if type(self) is Model and self._program is not None:
+        if self._program is not None and type(self).made_from_symbols():
             return {"name": self.name, "trainable": self.trainable, **graph_config(self._program)}
         config = super().get_config()
         config.pop("inputs", None)
         config.pop("outputs", None)
         return config
 
+    @classmethod
+    def made_from_symbols(cls) -> bool:
+        """Whether the constructor takes inputs and outputs as `Model`'s does, so that a graph makes one of this class.
+
+        >>> Model.made_from_symbols()
+        True
+        """
+        taken = inspect.getfullargspec(cls.__init__)
+        return taken.args[1:] in (["inputs", "outputs"], ["inputs", "outputs", "name"]) or bool(
+            taken.varargs and taken.varkw
+        )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """A model with fresh weights from what `get_config` gave: a graph, or the constructor's arguments."""
+        if config.keys() >= {"layers", "input_layers", "output_layers"} and cls.made_from_symbols():
+            return cls.files.model_of_class(cls, config, custom_objects)
+        with custom_object_scope(custom_objects):
+            return super().from_config(config)
+
     def save(self, filepath: str | os.PathLike[str], overwrite: bool = True, **options: Any) -> None:
         """Write everything to a ``.keras`` file, atomically, with a checksum for each array.   Keras: the same call."""
         type(self).files.save_model(self, filepath, overwrite, **options)
 
-    def save_weights(self, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    def save_weights(
+        self, filepath: str | os.PathLike[str], overwrite: bool = True, max_shard_size: float | None = None
+    ) -> None:
         """Write the weights to a ``.weights.h5`` file."""
-        type(self).files.save_weights(self, filepath, overwrite)
+        type(self).files.save_weights(self, filepath, overwrite, max_shard_size)
 
-    def load_weights(self, filepath: str | os.PathLike[str]) -> None:
-        """Fill the weights from a ``.weights.h5`` or ``.keras`` file."""
-        type(self).files.load_weights(self, filepath)
+    def load_weights(self, filepath: str | os.PathLike[str], skip_mismatch: bool = False) -> None:
+        """Fill the weights from a ``.weights.h5`` or ``.keras`` file; layers that do not fit are left if told so."""
+        type(self).files.load_weights(self, filepath, skip_mismatch)
 
     def to_json(self, **options: Any) -> str:
         """The structure as JSON; `dg.models.model_from_json` makes a model of it."""

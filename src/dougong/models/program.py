@@ -22,12 +22,13 @@ _OWN = frozenset(
     """
 _adopt _compiled _flat_inputs _graph_or_refuse _input_layers _one_batch _predicting _program _step_on
 _variables_by_kind built_for check_inputs compile_from_config compiled compute_loss compute_metrics data_dtype
-device evaluate export files fit front get_compile_config get_layer get_metrics_result get_state_tree
-has_own_step history input_names input_shape inputs is_complete jit_compile known_inputs known_output_names
-layers load_weights loss loss_for_step make_predict_function make_test_function make_train_function
-metrics_names optimizer output_names output_shape outputs own_metrics predict predict_on_batch predict_step
-reset_metrics run_eagerly save save_weights set_state_tree source stateless_compute_loss stop_evaluating
-stop_training summary test_on_batch test_step to_json train_on_batch train_step
+device evaluate export files fit front get_compile_config get_layer get_metrics_result
+get_quantization_layer_structure get_state_tree has_own_step history input_names input_shape inputs is_complete
+jit_compile known_inputs known_output_names layers load_weights loss loss_for_step made_from_symbols
+make_predict_function make_test_function make_train_function metrics_names operations optimizer output_names
+output_shape outputs own_metrics predict predict_function predict_on_batch predict_step reset_metrics run_eagerly
+save save_weights set_state_tree source stateless_compute_loss steps_per_execution stop_evaluating stop_training
+summary test_function test_on_batch test_step to_json train_function train_on_batch train_step
 """.split()
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -125,6 +125,13 @@ class Sequential(Model):
     @property
     def layers(self) -> list[Layer]:
         return list(self._stack)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """A stack with fresh weights from what `get_config` gave.   Raises: UnknownNameError for unknown layers."""
+        if cls is Sequential or "layers" in config:
+            return cls.files.model_of_class(cls, config, custom_objects)
+        return super().from_config(config, custom_objects)
 
     def get_config(self) -> dict[str, Any]:
         shape = None if self._start is None else list(self._start.shape)

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from dougong.core.errors import BuildError, DataError
-from dougong.models.files import clone_model
+from dougong.models.cloning import clone_model
 from dougong.models.model import Model
 
 __all__ = ["SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer"]
@@ -62,12 +62,9 @@ class _Wrapper(BaseEstimator):
     def _new_model(self, X: np.ndarray, y: np.ndarray) -> Model:
         if not isinstance(self.model, Model):
             return self.model(X=X, y=y, **(self.model_kwargs or {}))
-        settings = self.model.get_compile_config()
-        if settings is None:
+        if self.model.optimizer is None:
             raise BuildError(f"{type(self).__name__} needs a compiled model: call compile(optimizer=…, loss=…) first")
-        fresh = clone_model(self.model)
-        fresh.compile_from_config(settings)
-        return fresh
+        return clone_model(self.model)
 
     def _outputs(self, X: Any) -> np.ndarray:
         check_is_fitted(self)

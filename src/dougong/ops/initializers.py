@@ -145,7 +145,8 @@ class RandomInitializer(Initializer):
         kind = torch.float64 if dtype == torch.float64 else torch.float32
         if device is not None and torch.device(device).type == "meta":
             return torch.empty(tuple(shape), dtype=dtype, device=device)
-        drawn = self.draw(torch.empty(tuple(shape), dtype=kind), generator_of(self._drawn if self.seed is None else self.seed, "cpu"))
+        seed = self._drawn if self.seed is None else self.seed
+        drawn = self.draw(torch.empty(tuple(shape), dtype=kind), generator_of(seed, "cpu"))
         return drawn.to(device=device, dtype=dtype)
 
     @abstractmethod

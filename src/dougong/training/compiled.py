@@ -30,10 +30,14 @@ class Compiled:
         weighted_metrics: Any,
         run_eagerly: bool,
         arguments: dict[str, Any],
+        *,
+        scale_loss: bool = False,
     ) -> None:
         found = optimizers.get(optimizer)
         if found is None:
             raise ConfigError("optimizer is None; give a name such as 'adam', or an object")
+        if scale_loss and not isinstance(found, optimizers.LossScaleOptimizer):
+            found = optimizers.LossScaleOptimizer(found, name="loss_scale_optimizer")
         self.optimizer = found
         self.objective = Objective(loss, loss_weights, metrics, weighted_metrics)
         self.run_eagerly = run_eagerly
