@@ -15,6 +15,7 @@ from closeness import close
 from dougong.core.config import serialize
 from dougong.core.errors import ConfigError, ShapeError, UnknownNameError
 from dougong.ops import initializers
+from dougong.ops.fourier_initializer import STFT
 
 NAMES = sorted(set(initializers._TABLE))
 RANDOM = [
@@ -157,3 +158,17 @@ def test_refusals() -> None:
 def test_functions_pass_through() -> None:
     assert initializers.get(torch.ones) is torch.ones
     assert initializers.get(None) is None
+
+
+@pytest.mark.parametrize("window", [None, "hann", "hamming", np.arange(1.0, 9.0)])
+@pytest.mark.parametrize("scaling", [None, "density", "spectrum"])
+@pytest.mark.parametrize("side", ["real", "imag"])
+def test_stft_kernels_are_keras_s(side: str, scaling: str | None, window: object) -> None:
+    for periodic in (False, True):
+        ours = STFT(side, window, scaling, periodic)((8, 1, 5))
+        theirs = keras.initializers.STFT(side, window, scaling, periodic)((8, 1, 5))
+        close(ours, theirs, because="kernel", tolerance=1e-6)
+    with pytest.raises(ConfigError, match="side"):
+        STFT("left")
+    with pytest.raises(ShapeError, match="8 samples"):
+        STFT("real", [1.0, 2.0])((8, 1, 5))

@@ -238,3 +238,114 @@ def test_a_model_s_state_is_a_tree() -> None:
     ours, theirs = trees
     for kind in ("trainable_variables", "non_trainable_variables"):
         assert dk.tree.map_structure(np.shape, ours[kind]) == keras.tree.map_structure(np.shape, theirs[kind])
+
+
+FLOATS_AND_INTS = ("float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "bool")
+
+
+def test_result_type_raises_dtypes_as_keras_does() -> None:
+    for one in FLOATS_AND_INTS:
+        for other in (*FLOATS_AND_INTS, float, int):
+            assert dk.backend.result_type(one, other) == keras.backend.result_type(one, other), (one, other)
+
+
+def test_the_small_functions_of_backend() -> None:
+    symbol = dk.Input((3,))
+    assert dk.backend.is_keras_tensor(symbol) and not dk.backend.is_keras_tensor(torch.ones(1))
+    with pytest.raises(ValueError, match="takes a symbol or a tensor"):
+        dk.backend.is_keras_tensor("text")
+    dk.backend.clear_session()
+    assert [dk.backend.get_uid("thing"), dk.backend.get_uid("thing")] == [1, 2]
+    assert dk.backend.image_data_format() == keras.backend.image_data_format() == "channels_last"
+    assert dk.version() == dk.__version__ == keras.version()
+
+
+@pytest.mark.parametrize("what", ["flash_attention", "interactive_logging", "traceback_filtering"])
+def test_switches_are_switched(what: str) -> None:
+    config = dk.config
+    before = getattr(config, f"is_{what}_enabled")()
+    try:
+        for word, state in (("disable", False), ("enable", True)):
+            getattr(config, f"{word}_{what}")()
+            assert getattr(config, f"is_{what}_enabled")() is state
+    finally:
+        getattr(config, f"{'enable' if before else 'disable'}_{what}")()
+    assert config.is_nnx_enabled() is False
+    assert config.max_epochs() is None and config.max_steps_per_epoch() is None
+
+
+def test_mixed_precision_is_keras_s_other_door_to_policies() -> None:
+    mixed = dk.mixed_precision
+    assert mixed.Policy is mixed.DTypePolicy is dk.DTypePolicy is dk.FloatDTypePolicy
+    assert mixed.dtype_policy() == mixed.global_policy() == dk.config.dtype_policy() == dk.DTypePolicy("float32")
+    try:
+        mixed.set_global_policy("float64")
+        assert mixed.global_policy().name == "float64"
+    finally:
+        mixed.set_dtype_policy("float32")
+    assert mixed.LossScaleOptimizer is dk.optimizers.LossScaleOptimizer
+    again = dk.dtype_policies.deserialize(dk.dtype_policies.serialize(dk.DTypePolicy("float64")))
+    assert again == dk.DTypePolicy("float64") == dk.dtype_policies.get("float64")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "binary_accuracy",
+        "categorical_accuracy",
+        "concordance_correlation",
+        "pearson_correlation",
+        "mean_squared_error",
+        "sparse_categorical_accuracy",
+        "sparse_top_k_categorical_accuracy",
+        "binary_focal_crossentropy",
+    ],
+)
+def test_metric_functions_give_keras_s_numbers(name: str) -> None:
+    draw = np.random.default_rng(3)
+    y_pred = draw.uniform(0.05, 0.95, (7, 6)).astype("float32")
+    y_true = (
+        draw.integers(0, 6, 7) if name.startswith("sparse") else (draw.uniform(size=(7, 6)) > 0.5).astype("float32")
+    )
+    got, want = (getattr(package.metrics, name)(torch.tensor(y_true), torch.tensor(y_pred)) for package in (dk, keras))
+    close(got, want, because=name, tolerance=1e-5)
+
+
+def test_the_base_classes_can_be_subclassed_under_keras_s_names() -> None:
+    class Doubled(dk.Operation):
+        def call(self, inputs):
+            return inputs * 2
+
+    class Gap(dk.Loss):
+        def call(self, y_true, y_pred):
+            return (y_true - y_pred).abs().mean(-1)
+
+    class Size(dk.Regularizer):
+        def __call__(self, weight):
+            return weight.abs().sum()
+
+    class Threes(dk.Initializer):
+        def __call__(self, shape, dtype=None, device=None):
+            return torch.full(tuple(shape), 3.0)
+
+    x = dk.Input((3,))
+    model = dk.Function(x, dk.layers.Dense(2, kernel_initializer=Threes(), kernel_regularizer=Size())(Doubled()(x)))
+    assert isinstance(x, dk.KerasTensor) and isinstance(Doubled(), dk.Layer)
+    assert model(torch.ones(1, 3)).tolist() == [[18, 18]]
+    assert float(model.losses[0].detach()) == 18
+    assert float(Gap()(torch.ones(1, 2), torch.zeros(1, 2))) == 1
+    assert issubclass(dk.optimizers.Adam, dk.Optimizer) and issubclass(dk.metrics.Mean, dk.Metric)
+    with pytest.raises(ValueError, match="expects 2 axes"):
+        _spec_of_two_axes()(torch.ones(1, 2, 3))
+
+
+def _spec_of_two_axes() -> dk.Layer:
+    class Flat(dk.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.input_spec = dk.InputSpec(ndim=2)
+
+        def call(self, inputs):
+            return inputs
+
+    return Flat()

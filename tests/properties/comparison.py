@@ -311,13 +311,13 @@ def _flat_shapes(shape: Any) -> list[tuple[Any, ...]]:
 
 
 def _fits(found: Any, actual: Any, wanted: Any) -> None:
-    """Symbols say of outputs what is true, and know at least the sizes that Keras knows."""
+    """Symbols say of outputs what is true, and know at least the sizes that Keras knows, where these are true."""
     assert len(found) == len(actual), f"{len(found)} symbols, {len(actual)} outputs"
     for index, ((shape, dtype), (size, kind)) in enumerate(zip(found, actual)):
         fits = len(shape) == len(size) and all(a in (None, b) for a, b in zip(shape, size)) and dtype == kind
         assert fits, f"symbol {shape} {dtype}, output {size} {kind}"
         if wanted is not None:
-            known = wanted[index][0]
+            known = [b if b == n else None for b, n in zip(wanted[index][0], size)]
             assert all(b in (None, a) for a, b in zip(shape, known)), f"symbol {shape}, want {known}"
 
 

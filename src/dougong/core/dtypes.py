@@ -53,7 +53,7 @@ def torch_dtype(name: Any) -> torch.dtype:
 
 
 def arithmetic_dtype(identifier: Any) -> torch.dtype:
-    """The dtype of the arithmetic that a dtype, a policy, its config or the name of either means; None as `torch_dtype`.
+    """The dtype of the arithmetic that a dtype, a policy, its config or a name means; None as in `torch_dtype`.
 
     >>> arithmetic_dtype("mixed_float16"), arithmetic_dtype("float64")
     (torch.float16, torch.float64)

@@ -45,6 +45,8 @@ __all__ = [
 
 _PYTHON = {bool: "bool", int: "int32", float: "float32", complex: "complex64", "int": "int32", "float": "float32"}
 
+_NARROW = {"float64": "float32", "int64": "int32", "uint64": "uint32", "complex128": "complex64"}
+
 
 def clear_session(free_memory: bool = True) -> None:  # noqa: ARG001  Python frees what nobody holds
     """Let names begin afresh: the next Dense is ``dense`` again."""
@@ -87,15 +89,25 @@ def is_int_dtype(dtype: Any) -> bool:
 
 
 def result_type(*dtypes: Any) -> str:
-    """The dtype to which all of these can be raised.
+    """The dtype to which Keras raises all of these: 64 bits become 32, Python's int and float follow the others.
 
-    >>> result_type("int32", "float16"), result_type("uint8", "int8")
-    ('float16', 'int16')
+    Dougong's own operations keep 64 bits where they are given some.   Keras: equals ``keras.backend.result_type``.
+
+    >>> result_type("int32", "float16"), result_type("uint8", "int8"), result_type("bfloat16", float)
+    ('float16', 'int16', 'bfloat16')
     """
-    kind = torch_dtype(standardize_dtype(dtypes[0] if dtypes else None))
-    for other in dtypes[1:]:
-        kind = torch.promote_types(kind, torch_dtype(standardize_dtype(other)))
-    return dtype_name(kind)
+    weak = [dtype for dtype in dtypes if dtype is int or dtype is float]
+    firm = [torch_dtype(standardize_dtype(dtype)) for dtype in dtypes if dtype is not int and dtype is not float]
+    if not firm:
+        return floatx() if float in weak or not weak else "int32"
+    kind = firm[0]
+    for other in firm[1:]:
+        kind = torch.promote_types(kind, other)
+    if float in weak and not (kind.is_floating_point or kind.is_complex):
+        return floatx()
+    if weak and kind is torch.bool:
+        return "int32"
+    return _NARROW.get(dtype_name(kind), dtype_name(kind))
 
 
 def is_keras_tensor(x: Any) -> bool:

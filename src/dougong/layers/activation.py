@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dougong.core.errors import ConfigError
+from dougong.core.errors import ConfigError, ShapeError
 from dougong.core.symbol import Shape
 from dougong.layers.layer import Layer, LayerOptions
 from dougong.ops import activations, constraints, initializers, regularizers
@@ -153,6 +153,7 @@ class Softmax(Layer):
 
     def call(self, inputs: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
+            self._check_mask(inputs, mask)
             mask = mask if mask.dtype == torch.bool else mask > 0.5
             # Not -inf: a row that is masked throughout must give zeros, not NaN.
             inputs = inputs.masked_fill(~mask, -3e4 if inputs.dtype == torch.float16 else -1e9)
@@ -161,6 +162,14 @@ class Softmax(Layer):
         else:
             outputs = torch.exp(inputs - torch.logsumexp(inputs, self.axis, keepdim=True))
         return outputs if mask is None else outputs.masked_fill(~mask, 0.0)
+
+    def _check_mask(self, inputs: Tensor, mask: Tensor) -> None:
+        sizes = zip(reversed(mask.shape), reversed(inputs.shape))
+        if mask.ndim > inputs.ndim or any(own not in (1, size) for own, size in sizes):
+            raise ShapeError(
+                f"Softmax {self.name!r} cannot spread a mask of shape {tuple(mask.shape)} over inputs of shape"
+                f" {tuple(inputs.shape)}; give it as many axes, or end the mask before this layer."
+            )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape

@@ -39,9 +39,6 @@ class Activation(Layer):
     def call(self, inputs: Tensor) -> Tensor:
         return self.activation(inputs)
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return input_shape
-
 
 class Identity(Layer):
     """What comes in goes out, nested structures too.   Keras: equals ``keras.layers.Identity``."""

@@ -464,6 +464,8 @@ def _completing(build: Callable[..., None]) -> Callable[..., None]:
         with self.scope():
             build(self, *args, **kwargs)
             self._complete()
+        if len(args) == 1 and not kwargs:
+            self._built_for = args[0]
 
     return complete
 

@@ -72,7 +72,10 @@ class Merge(Layer):
     def call(self, inputs: Sequence[Tensor], mask: Masks | None = None) -> Tensor:
         rank = inputs[0].ndim
         if any(item.ndim != rank for item in inputs):
-            inputs = _equal_ranks(inputs)
+            rank = max(item.ndim for item in inputs)
+            if mask is not None:  # one of fewer axes ends where its input gets more
+                mask = [one if item.ndim == rank else None for item, one in zip(inputs, mask)]
+            inputs = [item.reshape(item.shape[0], *(1,) * (rank - item.ndim), *item.shape[1:]) for item in inputs]
         return self.merge(inputs) if mask is None else self.merge_masked(inputs, mask)
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
@@ -94,7 +97,13 @@ class Merge(Layer):
     def compute_mask(self, inputs: Any, mask: Masks | None = None) -> Tensor | None:
         if mask is None or any(one is None for one in mask):
             return None
-        return reduce(torch.logical_or, mask)  # type: ignore[arg-type]
+        try:
+            return reduce(torch.logical_or, mask)  # type: ignore[arg-type]
+        except RuntimeError as error:
+            shapes = ", ".join(str(tuple(one.shape)) for one in mask if one is not None)
+            raise ShapeError(
+                f"{type(self).__name__} {self.name!r} cannot merge masks of shapes {shapes}; give inputs of equal rank"
+            ) from error
 
     def input_problem(self, shape: Any) -> str | None:
         if not isinstance(shape, list | tuple) or not shape or not all(isinstance(s, list | tuple) for s in shape):
@@ -108,11 +117,6 @@ def unmasked(inputs: Any) -> bool:
     if type(inputs) not in (list, tuple):
         return False
     return all(type(item) is Tensor and getattr(item, "_keras_mask", None) is None for item in inputs)
-
-
-def _equal_ranks(inputs: Sequence[Tensor]) -> list[Tensor]:
-    rank = max(item.ndim for item in inputs)
-    return [item.reshape(item.shape[0], *(1,) * (rank - item.ndim), *item.shape[1:]) for item in inputs]
 
 
 def _spread(mask: Tensor, like: Tensor) -> Tensor:

@@ -162,10 +162,8 @@ class Metric(Configurable, nn.Module):
         own = self.states
         given = [torch.as_tensor(value, dtype=s.dtype, device=s.device) for value, s in zip(values, own)]
         if len(values) != len(own) or any(value.shape != state.shape for value, state in zip(given, own)):
-            shapes = [tuple(state.shape) for state in own]
-            raise ShapeError(
-                f"{self.name!r} has states of shapes {shapes}; received {[tuple(torch.as_tensor(v).shape) for v in values]}"
-            )
+            want, got = ([tuple(torch.as_tensor(one).shape) for one in some] for some in (own, values))
+            raise ShapeError(f"{self.name!r} has states of shapes {want} but received {got}")
         kept = [state.clone() for state in own]
         try:
             for state, value in zip(own, given):

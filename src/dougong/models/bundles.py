@@ -182,15 +182,15 @@ def load_arrays(
     With ``skip_mismatch`` layers whose arrays are missing or of other shapes stay as they are, and a warning names one.
     """
     wanted = list(weight_paths(model))
+    own = {f"{path}vars" for path, module in module_paths(model) if keeps_own_variables(module)}
     if skip_mismatch:
-        wanted, arrays = _fitting(wanted, arrays, source)
+        wanted, arrays = _fitting(wanted, arrays, own, source)
     missing = [path for path, _ in wanted if path not in arrays]
     if missing:
         raise ModelFormatError(
             f"{source}: it has no array {missing[0]!r} ({len(missing)} of {len(wanted)} are missing)"
         )
-    own = {f"{path}vars/" for path, module in module_paths(model) if keeps_own_variables(module)}
-    extra = {name for name in arrays if f"{name.rpartition('/')[0]}/" not in own} - {path for path, _ in wanted}
+    extra = {name for name in arrays if _folder(name) not in own} - {path for path, _ in wanted}
     if extra:
         raise ModelFormatError(f"{source}: the model has no place for {sorted(extra)[0]!r} ({len(extra)} such arrays)")
     for path, weight in wanted:
@@ -203,21 +203,26 @@ def load_arrays(
 
 
 def _fitting(
-    wanted: list[tuple[str, KerasWeight]], arrays: Mapping[str, np.ndarray], source: str
+    wanted: list[tuple[str, KerasWeight]], arrays: Mapping[str, np.ndarray], own: set[str], source: str
 ) -> tuple[list[tuple[str, KerasWeight]], dict[str, np.ndarray]]:
-    """The weights of layers whose arrays are all there and fit, with these arrays."""
-    shapes: defaultdict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    """The weights of layers whose arrays are all there and fit, with these arrays and those in the folders ``own``."""
+    needed: defaultdict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
     for path, weight in wanted:
-        shapes[path.rpartition("/")[0]][path] = tuple(weight.value().shape)
+        needed[_folder(path)][path] = tuple(weight.value().shape)
     held: defaultdict[str, dict[str, tuple[int, ...]]] = defaultdict(dict)
     for path, array in arrays.items():
-        held[path.rpartition("/")[0]][path] = tuple(array.shape)
-    left = [folder for folder, own in shapes.items() if held[folder] != own]
+        held[_folder(path)][path] = tuple(array.shape)
+    left = {folder: None for folder, shapes in needed.items() if held[folder] != shapes}
     if left:
-        name = left[0].removesuffix("/vars")
-        warnings.warn(f"{source}: {len(left)} layers do not fit and stay as they are; the first is {name!r}", stacklevel=4)
-    fitting = [(path, weight) for path, weight in wanted if path.rpartition("/")[0] not in left]
-    return fitting, {path: arrays[path] for path, _ in fitting}
+        name = next(iter(left)).removesuffix("/vars")
+        told = f"{source}: {len(left)} layers do not fit and stay as they are; the first is {name!r}"
+        warnings.warn(told, stacklevel=5)
+    kept = {path: array for path, array in arrays.items() if _folder(path) in own | (needed.keys() - left.keys())}
+    return [(path, weight) for path, weight in wanted if _folder(path) not in left], kept
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _load_optimizer(model: Model, arrays: Mapping[str, np.ndarray]) -> None:

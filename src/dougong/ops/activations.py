@@ -98,6 +98,8 @@ def relu(x: Tensor, negative_slope: float = 0.0, max_value: float | None = None,
     """
     if negative_slope == 0.0 and threshold == 0.0:
         return torch.relu(x) if max_value is None else F.hardtanh(x, 0.0, max_value)
+    if threshold == 0.0 and max_value is None:
+        return F.leaky_relu(x, negative_slope)
     above = torch.where(x > threshold, x, 0.0)
     if max_value is not None:
         above = above.clamp(0.0, max_value)
