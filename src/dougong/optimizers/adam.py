@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,7 +16,7 @@ from dougong.optimizers.flat import FlatGroup
 from dougong.optimizers.optimizer import Optimizer
 from dougong.optimizers.options import LearningRate, check_fraction
 
-__all__ = ["Adam", "AdamW", "Adamax", "Nadam", "fused_adam"]
+__all__ = ["Adam", "AdamW", "Adamax", "Nadam", "fused_adam", "keras_rounding"]
 
 
 class Adam(Optimizer):
@@ -81,7 +83,29 @@ class Adam(Optimizer):
             slots = group.slots
             largest = slots["velocity_hat"] if self.amsgrad else None
             betas = self.beta_1, self.beta_2
-            fused_adam(group, group.values, slots["momentum"], slots["velocity"], rate, step, betas, epsilon, largest)
+            shown = rate * keras_rounding(betas, step) if group.values.dtype is torch.float32 else rate
+            fused_adam(group, group.values, slots["momentum"], slots["velocity"], shown, step, betas, epsilon, largest)
+
+
+def keras_rounding(betas: tuple[float, float], step: int) -> float:
+    r"""What Keras's bias correction in float32 is, divided by the exact one: its betas are rounded to float32.
+
+    .. math:: \sqrt{\frac{1-\hat\beta_2^t}{1-\beta_2^t}} \cdot \frac{1-\beta_1^t}{1-\hat\beta_1^t}
+
+    It is within 10⁻⁵ of 1; with it a training run has Keras's numbers to seven digits, without it to four.
+
+    >>> f"{keras_rounding((0.9, 0.999), 1) - 1:.1e}"
+    '-6.7e-06'
+    """
+    first, second = betas
+    first_rounded, second_rounded = _rounded(first), _rounded(second)
+    of_second = (1.0 - second_rounded**step) / (1.0 - second**step)
+    return math.sqrt(of_second) * (1.0 - first**step) / (1.0 - first_rounded**step)
+
+
+@cache
+def _rounded(value: float) -> float:
+    return float(np.float32(value))
 
 
 def fused_adam(
