@@ -39,8 +39,9 @@ class _Short:
 class Draw(_Short):
     """An array to be drawn: ``kind`` is what its numbers are, ``masked`` the number of leading axes of its mask.
 
-    Kinds: "normal", "ties" (few different values), "whole" (0 … ``below`` - 1), "bool", "share" (in (0, 1)), "zeros".
-    Normal numbers, ties, shares and zeros have the case's dtype unless ``dtype`` says otherwise.
+    Kinds: "normal", "ties" (few different values), "share" (in (0, 1)), "signs" (-1 or 1), "zeros", "distribution"
+    and "one-hot" (over the last axis), "whole" (0 … ``below`` - 1) and "bool".
+    All but the last two have the case's dtype unless ``dtype`` says otherwise.
     """
 
     shape: tuple[int, ...]
@@ -79,6 +80,9 @@ def array_of(draw: Draw, rng: np.random.Generator, dtype: str) -> torch.Tensor:
         "normal": lambda: rng.normal(size=draw.shape),
         "ties": lambda: rng.integers(-2, 3, size=draw.shape) / 2,
         "share": lambda: rng.uniform(0.05, 0.95, size=draw.shape),
+        "signs": lambda: rng.integers(0, 2, size=draw.shape) * 2.0 - 1,
+        "distribution": lambda: rng.dirichlet(np.ones(draw.shape[-1]), size=draw.shape[:-1]),
+        "one-hot": lambda: np.eye(draw.shape[-1])[rng.integers(0, draw.shape[-1], size=draw.shape[:-1])],
         "zeros": lambda: np.zeros(draw.shape),
         "whole": lambda: rng.integers(0, draw.below, size=draw.shape),
         "bool": lambda: rng.integers(0, 2, size=draw.shape).astype(bool),

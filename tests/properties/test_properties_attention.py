@@ -36,7 +36,8 @@ def score_cases(draw: st.DrawFn) -> Case:
         call["return_attention_scores"] = True
     if draw(st.booleans()):
         call["use_causal_mask"] = True
-    return Case(kind, config, (on,), draw(SEEDS), draw(FLOATS), call=call)
+    # In float64 Keras's scores are float32, where what is masked loses its digits; ours are float64.
+    return Case(kind, config, (on,), draw(SEEDS), draw(mostly("float32", "bfloat16")), call=call)
 
 
 @examples(200)
@@ -85,7 +86,8 @@ def head_cases(draw: st.DrawFn) -> Case:
 
 def has_true_gradient(case: Case) -> bool:
     """A query that may see nothing has K times its gradient in Keras on torch, unless scores are asked for."""
-    return "return_attention_scores" in case.call or not (case.call or any(one.masked for one in case.on))
+    masked = case.call or any(one.masked for one in case.on) or "sliding_window" in case.config
+    return "return_attention_scores" in case.call or not masked
 
 
 @examples(250)

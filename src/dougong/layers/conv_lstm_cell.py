@@ -103,6 +103,9 @@ class ConvLSTMCell(LSTMCell):
         if channels is None:
             raise ShapeError(f"ConvLSTM cell {self.name!r} needs the channels known but received shape {input_shape}")
         self.features = channels
+        problem = self.input_problem(tuple(input_shape))
+        if problem:
+            raise ShapeError(f"ConvLSTM cell {self.name!r} {problem}")
         width = 4 * self.filters
         self.weight_ih = self.add_weight(
             (*self.kernel_size, channels, width),

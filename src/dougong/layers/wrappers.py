@@ -152,7 +152,7 @@ class Bidirectional(Layer):
         self.forward_layer = _twin(pattern, f"forward_{pattern.name.removeprefix('forward_')}")
         if backward_layer is None:
             name = f"backward_{pattern.name.removeprefix('backward_')}"
-            backward_layer = _twin(pattern, name, go_backwards=not pattern.go_backwards)
+            backward_layer = _twin(pattern, name, go_backwards=True)
         self.backward_layer = backward_layer
         self._check_twins()
         self.stateful = pattern.stateful
