@@ -26,13 +26,13 @@ demo: setup
 	@$(BIN)/dougong train lenet5 digits --seed 1 --out runs/demo
 
 test: setup-test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 check: setup-test
 	@$(BIN)/ruff check .
 	@$(BIN)/lint-imports
 	@$(BIN)/pyright
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -n auto -m "not slow"
 
 bench: setup-test
 	@$(BIN)/python -m benchmarks
