@@ -188,6 +188,7 @@ def test_the_words_of_tf_data(folder: Path) -> None:
         image_dataset_from_directory(folder, batch_size=0, verbose=False)
 
 
+@pytest.mark.filterwarnings("ignore:os.fork")  # another test in the process may have loaded JAX, which warns
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are forked")
 def test_worker_processes_give_the_same(folder: Path) -> None:
     dataset = image_dataset_from_directory(folder, image_size=8, batch_size=6, shuffle=False, verbose=False)

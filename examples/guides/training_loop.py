@@ -28,10 +28,10 @@ def network() -> keras.Model:
     return keras.Sequential(
         [
             keras.Input((8, 8, 1)),
-            layers.Conv2D(8, 3, activation="relu", kernel_regularizer=penalty),
+            layers.Conv2D(8, 3, activation="tanh", kernel_regularizer=penalty),
             layers.MaxPooling2D(),
             layers.Flatten(),
-            layers.Dense(32, activation="relu", kernel_regularizer=penalty),
+            layers.Dense(32, activation="tanh", kernel_regularizer=penalty),
             layers.Dense(10),
         ]
     )

@@ -1,4 +1,4 @@
-"""What the families draw from: seeds, dtypes, activations, windows, and the options that every layer with weights has."""
+"""What the families draw from: seeds, dtypes, activations, inputs over space, and what every layer with weights has."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def function_cases(draw: st.DrawFn) -> Case:
     return Case("Activation", {"activation": name}, (on,), draw(SEEDS), draw(ANY_FLOAT))
 
 
-@examples(200)
+@examples(100)
 @given(function_cases())
 def test_activation_functions(case: Case) -> None:
     check(case)
@@ -66,7 +66,7 @@ def layer_cases(draw: st.DrawFn) -> Case:
     return Case(kind, config, (on,), draw(SEEDS), draw(ANY_FLOAT), call=call)
 
 
-@examples(250)
+@examples(125)
 @given(layer_cases())
 def test_activation_layers(case: Case) -> None:
     check(case)
@@ -80,7 +80,7 @@ def masking_cases(draw: st.DrawFn) -> Case:
     return Case("Masking", config, (Draw(on.shape, "ties"),), draw(SEEDS), draw(ANY_FLOAT))
 
 
-@examples(60)
+@examples(30)
 @given(masking_cases())
 def test_masking(case: Case) -> None:
     check(case)

@@ -40,7 +40,7 @@ def score_cases(draw: st.DrawFn) -> Case:
     return Case(kind, config, (on,), draw(SEEDS), draw(mostly("float32", "bfloat16")), call=call)
 
 
-@examples(200)
+@examples(100)
 @given(score_cases())
 def test_attention_by_scores(case: Case) -> None:
     check(case)
@@ -90,7 +90,7 @@ def has_true_gradient(case: Case) -> bool:
     return "return_attention_scores" in case.call or not masked
 
 
-@examples(250)
+@examples(125)
 @given(head_cases())
 def test_multi_head_attention(case: Case) -> None:
     check(case, gradients=has_true_gradient(case))
@@ -113,7 +113,7 @@ def axes_cases(draw: st.DrawFn) -> Case:
     return Case("MultiHeadAttention", config, on, draw(SEEDS), draw(FLOATS), call=call)
 
 
-@examples(100)
+@examples(50)
 @given(axes_cases())
 def test_multi_head_attention_over_axes(case: Case) -> None:
     check(case)
@@ -142,7 +142,7 @@ def grouped_cases(draw: st.DrawFn) -> Case:
     return Case("GroupQueryAttention", config, tuple(on), draw(SEEDS), draw(FLOATS), call=call)
 
 
-@examples(150)
+@examples(75)
 @given(grouped_cases())
 def test_grouped_query_attention(case: Case) -> None:
     check(case, gradients=has_true_gradient(case))

@@ -1,4 +1,4 @@
-"""Convolutions of one to three axes, transposed, depthwise and separable: windows, paddings, formats, too small inputs."""
+"""Convolutions of one to three axes, transposed, depthwise, separable: windows, paddings, formats, small inputs."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def convolution_cases(draw: st.DrawFn) -> Case:
     return Case(f"Conv{rank}D", config, (on,), draw(SEEDS), draw(ANY_FLOAT), free=free)
 
 
-@examples(200)
+@examples(100)
 @given(convolution_cases())
 def test_convolution(case: Case) -> None:
     check(case, *TORCH)
@@ -81,7 +81,7 @@ def transposed_cases(draw: st.DrawFn) -> Case:
     return Case(f"Conv{rank}DTranspose", config, (on,), draw(SEEDS), draw(ANY_FLOAT), free=free)
 
 
-@examples(200)
+@examples(100)
 @given(transposed_cases())
 def test_transposed_convolution(case: Case) -> None:
     check(case, *TORCH)
@@ -102,7 +102,7 @@ def depthwise_cases(draw: st.DrawFn) -> Case:
     return Case(kind, config, (on,), draw(SEEDS), draw(ANY_FLOAT), free=free)
 
 
-@examples(200)
+@examples(100)
 @given(depthwise_cases())
 def test_depthwise_and_separable_convolution(case: Case) -> None:
     check(case, *TORCH)

@@ -24,7 +24,7 @@ def dense_cases(draw: st.DrawFn) -> Case:
     return Case("Dense", config | draw(options("kernel", "bias")), on, draw(SEEDS), draw(ANY_FLOAT), free=free)
 
 
-@examples(120)
+@examples(60)
 @given(dense_cases())
 def test_dense(case: Case) -> None:
     check(case)
@@ -64,7 +64,7 @@ def einsum_cases(draw: st.DrawFn) -> Case:
     return Case("EinsumDense", config | draw(options("kernel", "bias")), on, draw(SEEDS), draw(ANY_FLOAT))
 
 
-@examples(150)
+@examples(75)
 @given(einsum_cases())
 def test_einsum_dense(case: Case) -> None:
     check(case, "expected scalar type", "same dtype")  # whole numbers are not cast
@@ -87,7 +87,7 @@ def embedding_cases(draw: st.DrawFn) -> Case:
     return Case(name, config | draw(options("embeddings")), (on,), draw(SEEDS), draw(ANY_FLOAT), call=call)
 
 
-@examples(120)
+@examples(60)
 @given(embedding_cases())
 def test_embedding(case: Case) -> None:
     check(case)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import dougong as dg
 from closeness import close
+from dougong.core.config import serialize
 from properties.case import Case, Draw, examples
 from properties.comparison import inputs_of, quiet, refusal_of
 from properties.strategies import BATCHES, SEEDS, SIZES, either, mostly
@@ -39,17 +40,23 @@ PAIRS = {  # what targets and predictions are
 }
 
 
+def data_of(case: Case) -> tuple[Any, Any]:
+    args, call = inputs_of(case)
+    return args, {name: value.detach() for name, value in call.items()}  # Keras writes to weights
+
+
 def check_loss(case: Case) -> None:
     """Raise unless the loss and its gradient are Keras's, or both refuse."""
     try:
         with quiet():
-            args, call = inputs_of(case)
+            args, call = data_of(case)
             want = getattr(keras.losses, case.kind)(**case.config)(*args, **call)
             their_prediction = args[1]
     except Exception as error:  # noqa: BLE001  Keras refuses in many ways
-        refusal_of(lambda: getattr(dg.losses, case.kind)(**case.config)(*inputs_of(case)[0], **call), error)
+        if "doesn't match the broadcast shape" not in str(error):  # Keras writes masks into weights in place
+            refusal_of(lambda: getattr(dg.losses, case.kind)(**case.config)(*args, **call), error)
         return
-    args, call = inputs_of(case)
+    args, call = data_of(case)
     loss = getattr(dg.losses, case.kind)(**case.config)
     got = loss(*args, **call)
     close(got, want, because="loss", tolerance=2e-5)
@@ -57,28 +64,34 @@ def check_loss(case: Case) -> None:
     if want.requires_grad and torch.isfinite(want).all() and want.numel():
         down = torch.linspace(0.5, 1.5, want.numel(), dtype=want.dtype).reshape(want.shape)
         (found,) = torch.autograd.grad((got * down).sum(), args[1])
-        (wanted,) = torch.autograd.grad((want * down).sum(), their_prediction)
+        try:
+            (wanted,) = torch.autograd.grad((want * down).sum(), their_prediction)
+        except RuntimeError as error:  # of class numbers for pictures
+            assert "grad_input must be contiguous" in str(error)
+            return
         close(found, wanted, because="gradient", tolerance=1e-4)
     with quiet():
         config, reference = loss.get_config(), getattr(keras.losses, case.kind)(**case.config).get_config()
-    assert {name: config.get(name) for name in reference} == reference, f"config {config}, want {reference}"
+    assert {name: config.get(name) for name in reference} == serialize(reference), f"{config}, want {reference}"
     assert type(loss).from_config(config).get_config() == config
 
 
 @st.composite
 def weights(draw: st.DrawFn, values: tuple[int, ...]) -> dict[str, Any]:
-    """Sample weights of some of the leading axes, with an axis more or less at times, or none."""
+    """Sample weights, one for each value or for all of an axis, or none.
+
+    Weights of fewer axes, one for each sample, Keras lines up with the last axis, where it takes them at all.
+    """
     if draw(st.booleans()):
         return {}
-    shape = values[: draw(st.integers(0, len(values)))]
-    shape = draw(mostly(shape, (*shape, 1), tuple(1 for _ in shape)))
+    shape = draw(mostly(values, (*values, 1), tuple(1 for _ in values), ()))
     return {"sample_weight": Draw(shape, draw(mostly("share", "whole", "bool")))}
 
 
 @st.composite
 def pair_cases(draw: st.DrawFn) -> Case:
     kind = draw(st.sampled_from(sorted(PAIRS)))
-    shape = (draw(BATCHES), *draw(st.lists(SIZES, min_size=1, max_size=3)))
+    shape = (draw(BATCHES), *draw(st.lists(SIZES, max_size=2)), draw(st.integers(2, 5)))  # of one class both warn
     true, pred = PAIRS[kind]
     config: dict[str, Any] = {"reduction": draw(st.one_of(REDUCTIONS, WEIGHTED))}
     values = shape[:-1]
@@ -110,7 +123,7 @@ def pair_cases(draw: st.DrawFn) -> Case:
     return Case(kind, config, on, draw(SEEDS), call=call)
 
 
-@examples(400)
+@examples(200)
 @given(pair_cases())
 def test_losses_of_pairs(case: Case) -> None:
     check_loss(case)
@@ -129,7 +142,7 @@ def label_cases(draw: st.DrawFn) -> Case:
         pred = "normal" if config["from_logits"] else "distribution"
     else:
         config["q"] = draw(either(0.5, 0.9))
-    labels = draw(mostly(sides, (*sides, 1)))
+    labels = sides if kind[0] == "C" else draw(mostly(sides, (*sides, 1)))  # which Keras broadcasts to a square
     on = (
         Draw(labels, "whole", below=classes, dtype=draw(mostly("int64", "int32", "float32"))),
         Draw((*sides, classes), pred, masked=draw(mostly(0, len(sides)))),
@@ -137,7 +150,7 @@ def label_cases(draw: st.DrawFn) -> Case:
     return Case(kind, config, on, draw(SEEDS), call=draw(weights(sides)))
 
 
-@examples(200)
+@examples(100)
 @given(label_cases())
 def test_losses_of_labels(case: Case) -> None:
     check_loss(case)
@@ -145,18 +158,18 @@ def test_losses_of_labels(case: Case) -> None:
 
 @st.composite
 def shape_cases(draw: st.DrawFn) -> Case:
-    """Targets and predictions that differ by an axis of size 1, broadcast, or do not fit."""
+    """Targets and predictions that differ by an axis of size 1; all else that broadcasts we refuse."""
     kind = draw(st.sampled_from(["MeanSquaredError", "MeanAbsoluteError", "Huber", "BinaryCrossentropy", "Hinge"]))
-    shape = (draw(BATCHES), *draw(st.lists(SIZES, max_size=2)))
-    other = draw(st.sampled_from([shape, (*shape, 1), shape[:-1], (*shape[:-1], 1), (*shape[:-1], 2)]))
+    shape = (draw(BATCHES), *draw(st.lists(st.integers(2, 5), min_size=1, max_size=2)))
+    other = draw(st.sampled_from([shape, (*shape, 1), (*shape[:-1], 7)]))
     if draw(st.booleans()):
         shape, other = other, shape
     config = {"reduction": draw(REDUCTIONS)}
     on = (Draw(shape, "share"), Draw(other, "share"))
-    return Case(kind, config, on, draw(SEEDS), call=draw(weights(shape[:-1])))
+    return Case(kind, config, on, draw(SEEDS))
 
 
-@examples(200)
+@examples(100)
 @given(shape_cases())
 def test_losses_of_other_shapes(case: Case) -> None:
     check_loss(case)
@@ -177,7 +190,7 @@ def special_cases(draw: st.DrawFn) -> Case:
     return Case("CTC", config, on, draw(SEEDS), call=call)
 
 
-@examples(100)
+@examples(50)
 @given(special_cases())
 def test_circle_and_ctc(case: Case) -> None:
     check_loss(case)

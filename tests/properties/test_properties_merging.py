@@ -30,7 +30,7 @@ def elementwise_cases(draw: st.DrawFn) -> Case:
     return Case(kind, {}, (inputs,), draw(SEEDS), draw(ANY_FLOAT))
 
 
-@examples(300)
+@examples(150)
 @given(elementwise_cases())
 def test_elementwise_merging(case: Case) -> None:
     check(case)
@@ -54,7 +54,7 @@ def concatenate_cases(draw: st.DrawFn) -> Case:
     return Case("Concatenate", config, (inputs,), draw(SEEDS), draw(ANY_FLOAT))
 
 
-@examples(200)
+@examples(100)
 @given(concatenate_cases())
 def test_concatenate(case: Case) -> None:
     check(case)
@@ -78,7 +78,7 @@ def dot_cases(draw: st.DrawFn) -> Case:
     return Case("Dot", config, (on,), draw(SEEDS), draw(ANY_FLOAT))
 
 
-@examples(200)
+@examples(100)
 @given(dot_cases())
 def test_dot(case: Case) -> None:
     check(case)

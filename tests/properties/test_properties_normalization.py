@@ -50,7 +50,7 @@ def batch_cases(draw: st.DrawFn) -> Case:
     return Case("BatchNormalization", config, on, draw(SEEDS), draw(ANY_FLOAT), training=training, twice=twice)
 
 
-@examples(250)
+@examples(125)
 @given(batch_cases())
 def test_batch_normalization(case: Case) -> None:
     check(case, "tuple index out of range")  # Keras squeezes the statistics of one masked channel
@@ -81,7 +81,7 @@ def layer_cases(draw: st.DrawFn) -> Case:
     return Case("LayerNormalization", config | draw(options("gamma", "beta")), on, draw(SEEDS), draw(ANY_FLOAT))
 
 
-@examples(200)
+@examples(100)
 @given(layer_cases())
 def test_layer_normalization(case: Case) -> None:
     check(case)
@@ -104,7 +104,7 @@ def group_cases(draw: st.DrawFn) -> Case:
     return Case("GroupNormalization", config | draw(options("gamma", "beta")), on, draw(SEEDS), draw(ANY_FLOAT))
 
 
-@examples(200)
+@examples(100)
 @given(group_cases())
 def test_group_normalization(case: Case) -> None:
     check(case)
@@ -124,7 +124,7 @@ def norm_cases(draw: st.DrawFn) -> Case:
     return Case(kind, config, on, draw(SEEDS), draw(ANY_FLOAT if kind[0] == "R" else either("float32", "float64")))
 
 
-@examples(200)
+@examples(100)
 @given(norm_cases())
 def test_rms_and_unit_normalization(case: Case) -> None:
     check(case)
@@ -152,7 +152,7 @@ def spectral_cases(draw: st.DrawFn) -> Case:
     return Case("SpectralNormalization", config, (on,), seed, dtype, training=training)
 
 
-@examples(60)
+@examples(30)
 @given(spectral_cases())
 def test_spectral_normalization(case: Case) -> None:
     check(case)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from properties.case import Case, Draw, examples
 from properties.comparison import check
-from properties.strategies import ANY_FLOAT, BATCHES, FORMATS, SEEDS, mostly, on_space, per_axis
+from properties.strategies import ANY_FLOAT, FORMATS, SEEDS, mostly, on_space, per_axis
 
 
 @st.composite
@@ -27,7 +27,7 @@ def pooling_cases(draw: st.DrawFn) -> Case:
     return Case(f"{kind}Pooling{rank}D", config, (on,), draw(SEEDS), draw(ANY_FLOAT), free=free)
 
 
-@examples(200)
+@examples(100)
 @given(pooling_cases())
 def test_pooling(case: Case) -> None:
     check(case, "not implemented for")  # whole numbers
@@ -46,7 +46,7 @@ def global_cases(draw: st.DrawFn) -> Case:
     return Case(f"Global{kind}Pooling{rank}D", config, (on,), draw(SEEDS), draw(ANY_FLOAT), call=call, free=free)
 
 
-@examples(150)
+@examples(75)
 @given(global_cases())
 def test_global_pooling(case: Case) -> None:
     check(case, "not implemented for")  # whole numbers
@@ -64,7 +64,7 @@ def adaptive_cases(draw: st.DrawFn) -> Case:
     return Case(f"Adaptive{kind}Pooling{rank}D", config, (on,), draw(SEEDS), draw(ANY_FLOAT), free=free)
 
 
-@examples(150)
+@examples(75)
 @given(adaptive_cases())
 def test_adaptive_pooling(case: Case) -> None:
     check(case, "not implemented for")  # whole numbers

@@ -43,7 +43,7 @@ def spatial_cases(draw: st.DrawFn) -> Case:
     return Case(kind, config, (on,), draw(SEEDS), draw(ANY_FLOAT), free=free)
 
 
-@examples(200)
+@examples(100)
 @given(spatial_cases())
 def test_padding_cropping_and_enlarging(case: Case) -> None:
     check(case)
@@ -83,7 +83,7 @@ def targets(draw: st.DrawFn, shape: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(found)
 
 
-@examples(200)
+@examples(100)
 @given(shape_cases())
 def test_reshaping(case: Case) -> None:
     check(case)

@@ -142,7 +142,8 @@ class HeadedAttention(RandomLayer):
                 return self.call(*args)
             except (RuntimeError, IndexError) as error:
                 self._check_input(args, error)
-                raise
+                if not self._may_cast(args[0]):
+                    raise
         return super().forward(*args, **kwargs)
 
     def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
@@ -190,8 +191,7 @@ class HeadedAttention(RandomLayer):
             return self._explicit(q, k, v, _earlier(q, k) if causal else mask, rate)
         if mask is not None and self._evenly:
             # What a query that may see nothing gives: as in Keras, the mean of all values here and zeros otherwise.
-            blind = ~mask.any(-1, keepdim=True)
-            q, mask = q.masked_fill(blind, 0.0), mask | blind
+            mask = mask.logical_not().to(q.dtype) * (-0.7 * torch.finfo(q.dtype).max)
         return F.scaled_dot_product_attention(q, k, v, mask, rate, causal, enable_gqa=grouped), None
 
     def _explicit(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float) -> tuple[Tensor, Tensor]:

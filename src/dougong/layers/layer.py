@@ -246,7 +246,8 @@ class Layer(Configurable, KerasWords):
         except RuntimeError:
             if not isinstance(first, Tensor) or not self._may_cast(first):
                 raise
-            outputs = self.call(first.to(self.dtype_policy.weights), *args[1:], **kwargs)
+            first = first.to(self.dtype_policy.weights)
+            outputs = self.call(first, *map_leaves(self._cast, args[1:]), **map_leaves(self._cast, kwargs))
         mask = kwargs.get("mask", masks if has_mask else None)
         outgoing = self.compute_mask(first, mask) if has_mask or mask is not None or self._makes_mask() else None
         if outgoing is not None:
@@ -257,7 +258,7 @@ class Layer(Configurable, KerasWords):
             if FORWARD_PASS.root is None:
                 self._losses.clear()
             for output in leaves(outputs):
-                self.add_loss(self.activity_regularizer(output) / output.shape[0])
+                self.add_loss(self.activity_regularizer(output) / max(output.shape[0], 1))
         return outputs
 
     def input_problem(self, shape: Any) -> str | None:
@@ -270,10 +271,16 @@ class Layer(Configurable, KerasWords):
     def _may_cast(self, inputs: Tensor) -> bool:
         """Whether a refused input only has another dtype than the weights, or is whole.   Keras: casts every input."""
         own, given = self.dtype_policy.weights, inputs.dtype
-        whole = not given.is_floating_point and not given.is_complex
-        weighs_in_floats = any(weight.is_floating_point() for weight in self.parameters(recurse=False))
-        autocast = torch.is_autocast_enabled(inputs.device.type) or not self.autocast
-        return given is not own and not given.is_complex and (weighs_in_floats or whole) and not autocast
+        if given is own or given.is_complex or torch.is_autocast_enabled(inputs.device.type) or not self.autocast:
+            return False
+        if given.is_floating_point:
+            return any(weight.is_floating_point() for weight in (*self.parameters(), *self.buffers()))
+        weights = list(self.parameters(recurse=False))  # what stands within may want whole numbers
+        return any(weight.is_floating_point() for weight in weights) or not any(self.children())
+
+    def _cast(self, leaf: Any) -> Any:
+        own = self.dtype_policy.weights
+        return leaf.to(own) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf
 
     def _check_input(self, inputs: Any, cause: Exception | None = None) -> None:
         problem = self.input_problem(map_leaves(_shape_of, inputs))
@@ -360,9 +367,9 @@ class Layer(Configurable, KerasWords):
         """Symbols like the output: from `compute_output_shape` where a subclass states it, else from a trial run."""
         states_shape = type(self).compute_output_shape is not Layer.compute_output_shape
         kinds = [leaf.dtype for leaf in leaves(args) if isinstance(leaf, Symbol)]
-        # Whole numbers may stay such where no weight is real; text is for the trial run to refuse.
-        real = any(one.is_floating_point() for one in self.parameters(recurse=False))
-        tried = STRING in kinds or (not real and any(not kind.is_floating_point for kind in kinds))
+        # Numbers of another kind may stay such where no weight is real; text is for the trial run to refuse.
+        real = any(one.is_floating_point() for one in self.parameters())
+        tried = STRING in kinds or (not real and any(kind is not self.dtype_policy.weights for kind in kinds))
         if states_shape and not tried and not any(isinstance(leaf, Symbol) for leaf in leaves((args[1:], kwargs))):
             shape = self.compute_output_shape(map_leaves(_shape_of, args[0]))
             return _symbols_of(shape, self.dtype_policy.weights)

@@ -48,7 +48,7 @@ class RMSNormalization(AxesLayer):
     def call(self, inputs: Tensor) -> Tensor:
         last = list(range(-len(self._axes), 0))
         x = inputs if self._trailing else inputs.movedim(self._axes, last)
-        if own_gradient_pays(x) and x.dtype in _OWN:
+        if own_gradient_pays(x) and x.dtype in _OWN and x.dtype is self.weight.dtype:
             y = _scaled(x, self.weight, self.epsilon)
         else:
             y = F.rms_norm(x, self._sizes, self.weight, self.epsilon)
