@@ -48,7 +48,7 @@ def layer_cases(draw: st.DrawFn) -> Case:
     config: dict[str, Any] = {}
     call: dict[str, Any] = {}
     if kind == "ReLU":
-        config = {"max_value": draw(st.sampled_from([None, 0.0, 1.0, 0.5])), "negative_slope": draw(slope)}
+        config = {"max_value": draw(st.sampled_from([None, 0.7, 6.0])), "negative_slope": draw(slope)}
         config["threshold"] = draw(st.sampled_from([0.0, 0.5, 1.0]))
     elif kind == "LeakyReLU":
         config = {"negative_slope": draw(slope)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from types import GeneratorType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
@@ -96,7 +96,7 @@ def as_source(
     if isinstance(x, BatchedSamples) and x.batch_size is not None:
         return BatchedSource(x, make, steps_per_epoch=steps)
     if kind == "PyDataset":
-        return PyDatasetSource(x, make, steps_per_epoch=steps, shuffle=shuffle, seed=seed)
+        return PyDatasetSource(cast(PyDataset, x), make, steps_per_epoch=steps, shuffle=shuffle, seed=seed)
     if kind == "IterableDataset":
         x = DataLoader(x, batch_size=batch_size or _DEFAULT_BATCH_SIZE)
     elif kind == "Dataset":

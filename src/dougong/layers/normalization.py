@@ -372,7 +372,8 @@ class GroupNormalization(_Normalization):
             x = x.contiguous()
         whole = self.weight is not None and self.bias is not None
         weight, bias = (self.weight, self.bias) if whole else (None, None)
-        y = torch.group_norm(x, self._num_groups, weight, bias, self.epsilon)  # F's refuses single values
+        # Not F.group_norm, which refuses groups of one value.
+        y = torch.group_norm(x, self._num_groups, weight, bias, self.epsilon)  # type: ignore[arg-type]
         if not whole:  # torch's gradient has no kernel for one of the two alone
             shape = (-1, *(1,) * (x.ndim - 2))
             y = y if self.weight is None else y * self.weight.view(shape)
